@@ -1,0 +1,1 @@
+"""Tallystick: a geo-distributed order engine that never oversells."""

@@ -1,0 +1,1 @@
+"""The order: its facts, its decisions, and the status that folds from them."""

@@ -1,0 +1,229 @@
+"""What an order is: a fold over its facts, written as one table.
+
+The fold is total. Every set of facts, however it came together, has one status and a list of conflicts,
+usually empty; equal sets have equal status, whatever order they arrived in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from tallystick.core.clock import Dot
+from tallystick.core.order.facts import (
+    Body,
+    Claim,
+    Conflict,
+    Decision,
+    DecisionKind,
+    Intent,
+    IntentKind,
+    OrderRecord,
+    body_hash,
+    decode_body,
+)
+from tallystick.core.order.money import Payments, amount_due, sum_payments
+
+
+class State(IntEnum):
+    """The states of a claim; the numbers are those of the public contract."""
+
+    UNPLACED = 1
+    HELD = 2
+    CONFIRMED = 3
+    CANCELLED = 4
+    EXPIRED = 5
+    RELEASED = 6
+    SHIPPED = 7
+    DELIVERED = 8
+    RETURNED = 9
+    DUPLICATE = 10
+
+
+TRANSITIONS: Mapping[tuple[State, DecisionKind], State] = {
+    (State.HELD, DecisionKind.CONFIRM): State.CONFIRMED,
+    (State.HELD, DecisionKind.EXTEND): State.HELD,
+    (State.HELD, DecisionKind.REDUCE): State.HELD,
+    (State.HELD, DecisionKind.CANCEL): State.CANCELLED,
+    (State.HELD, DecisionKind.EXPIRE): State.EXPIRED,
+    (State.HELD, DecisionKind.DUPLICATE): State.DUPLICATE,
+    (State.CONFIRMED, DecisionKind.REDUCE): State.CONFIRMED,
+    (State.CONFIRMED, DecisionKind.CANCEL): State.CANCELLED,
+    (State.CONFIRMED, DecisionKind.DUPLICATE): State.DUPLICATE,
+    (State.EXPIRED, DecisionKind.HOLD_AGAIN): State.HELD,
+    (State.EXPIRED, DecisionKind.CANCEL): State.CANCELLED,
+    (State.EXPIRED, DecisionKind.DUPLICATE): State.DUPLICATE,
+    (State.CANCELLED, DecisionKind.DUPLICATE): State.DUPLICATE,
+}
+"""(state, decision) → state. A decision that is not here changes nothing and is a conflict."""
+
+STATELESS = {DecisionKind.DECLINE, DecisionKind.KEPT, DecisionKind.HAND_OVER}
+"""Decisions that are in place in every state and leave it."""
+
+LIVE = {State.HELD, State.CONFIRMED, State.RELEASED, State.SHIPPED, State.DELIVERED}
+"""States in which a claim has tokens, or used them up."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimStatus:
+    """One claim, folded. `cancelled` are units by line id, those never had included."""
+
+    claim: Claim
+    body: Body
+    state: State
+    owner: int
+    hold_until_ms: int
+    cancelled: Mapping[str, int]
+    decided: int
+    cited: frozenset[str]
+    kept: Dot | None
+    updated_hlc: int
+
+    @property
+    def dot(self) -> Dot:
+        return self.claim.dot
+
+    def live_units(self, line_id: str, quantity: int) -> int:
+        """Units of a line that still stand."""
+        return quantity - self.cancelled.get(line_id, 0)
+
+    @property
+    def due(self) -> int:
+        """What the customer owes for what still stands, in minor units."""
+        return amount_due(self.body, self.cancelled) if self.state in LIVE else 0
+
+    @property
+    def price(self) -> int:
+        """What the lines that were not cancelled cost, whatever became of the claim."""
+        return amount_due(self.body, self.cancelled)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStatus:
+    """One order id, folded. `counts` is the claim that stands for the order; None if nothing was placed."""
+
+    record: OrderRecord
+    claims: tuple[ClaimStatus, ...]
+    counts: ClaimStatus | None
+    payments: Payments
+    conflicts: tuple[Conflict, ...]
+    updated_hlc: int
+
+    @property
+    def state(self) -> State:
+        return self.counts.state if self.counts else State.UNPLACED
+
+    @property
+    def refund_due(self) -> int:
+        """Money that is in beyond what is due."""
+        return max(0, self.payments.kept - (self.counts.due if self.counts else 0))
+
+
+def fold(record: OrderRecord) -> OrderStatus:
+    """The status of an order."""
+    conflicts: list[Conflict] = []
+    claims = tuple(_fold_claim(claim, record.decisions, conflicts) for claim in record.claims)
+    counts = _claim_that_counts(claims, record.decisions, conflicts)
+    payments = sum_payments(_payment_facts(record, counts, conflicts)) if record.intents else Payments()
+    stamps = [c.updated_hlc for c in claims] + [i.hlc for i in record.intents]
+    return OrderStatus(record, claims, counts, payments, tuple(conflicts), max(stamps, default=0))
+
+
+def open_wishes(record: OrderRecord, status: ClaimStatus) -> list[Intent]:
+    """Intents that want a decision on this claim and have none yet, oldest first."""
+    wishes = [i for i in record.intents if i.kind in _WISHES and str(i.dot) not in status.cited]
+    if not wishes:
+        return []
+    name = body_hash(status.claim.placed.body)
+    return sorted((i for i in wishes if i.body_hash in (b"", name)), key=lambda i: (i.hlc, i.dot))
+
+
+_WISHES = {IntentKind.CANCEL, IntentKind.CONFIRM, IntentKind.EXTEND}
+
+
+def _fold_claim(claim: Claim, decisions: Iterable[Decision], conflicts: list[Conflict]) -> ClaimStatus:
+    placed = claim.placed
+    body = decode_body(placed.body)
+    state = State.HELD if placed.hold_until_ms else State.CONFIRMED
+    owner, hold_until, kept, updated, number = claim.replica, placed.hold_until_ms, None, claim.hlc, 0
+    cancelled = dict(placed.short)
+    cited: set[str] = set()
+    for decision in _chain(claim, decisions, conflicts):
+        kind = DecisionKind(decision.kind)
+        after = state if kind in STATELESS else TRANSITIONS.get((state, kind))
+        if kind is DecisionKind.DUPLICATE and decision.keep == str(claim.dot):
+            after = state
+        if after is None:
+            conflicts.append(_out_of_place(claim, state, kind))
+            after = state
+        elif kind is DecisionKind.REDUCE:
+            for line_id, units in decision.lines:
+                cancelled[line_id] = cancelled.get(line_id, 0) + units
+        state, number, updated = after, decision.number, max(updated, decision.hlc)
+        hold_until = decision.hold_until_ms or hold_until
+        owner = decision.next_owner or owner
+        kept = Dot.parse(decision.keep) if decision.keep else kept
+        if decision.cites:
+            cited.add(decision.cites)
+    return ClaimStatus(
+        claim, body, state, owner, hold_until, cancelled, number, frozenset(cited), kept, updated
+    )
+
+
+def _chain(claim: Claim, decisions: Iterable[Decision], conflicts: list[Conflict]) -> list[Decision]:
+    """The claim's decisions by number; of two with one number the one with the lower dot."""
+    chain: list[Decision] = []
+    dot = claim.dot
+    for decision in sorted((d for d in decisions if d.claim == dot), key=lambda d: d.key):
+        if chain and decision.number == chain[-1].number:
+            conflicts.append(
+                Conflict("DECIDED_TWICE", f"two decisions number {decision.number} on one claim", (dot,))
+            )
+        elif decision.number == len(chain) + 1:
+            chain.append(decision)
+        else:
+            conflicts.append(
+                Conflict("DECISION_MISSING", f"a decision before number {decision.number} is missing", (dot,))
+            )
+    return chain
+
+
+def _claim_that_counts(
+    claims: tuple[ClaimStatus, ...], decisions: Iterable[Decision], conflicts: list[Conflict]
+) -> ClaimStatus | None:
+    """The kept one if the lowest claim's owner has decided; else the lowest that lives; else the lowest."""
+    if len(claims) < 2:
+        return claims[0] if claims else None
+    ranked = sorted(claims, key=lambda c: c.claim.rank)
+    dots = tuple(c.dot for c in ranked)
+    if len({bytes(c.claim.placed.body) for c in ranked}) > 1:
+        conflicts.append(Conflict("BODY_MISMATCH", "one order id was placed with different contents", dots))
+    kept = ranked[0].kept
+    for status in ranked:
+        if status.dot == kept:
+            return status
+    living = [c for c in ranked if c.state in LIVE]
+    if len(living) > 1:
+        conflicts.append(Conflict("RIVAL_CLAIMS", "one order id was placed more than once", dots))
+    return living[0] if living else ranked[0]
+
+
+def _payment_facts(
+    record: OrderRecord, counts: ClaimStatus | None, conflicts: list[Conflict]
+) -> Iterable[Intent]:
+    name = body_hash(counts.claim.placed.body) if counts else b""
+    told: dict[str, Intent] = {}
+    for fact in sorted(record.intents, key=lambda i: (i.hlc, i.dot)):
+        if fact.kind != IntentKind.PAYMENT or fact.body_hash not in (b"", name):
+            continue
+        first = told.setdefault(fact.request_id, fact)
+        if not first.says_same(fact):
+            conflicts.append(
+                Conflict("PAYMENT_MISMATCH", f"payment {fact.request_id} was told in two ways", ())
+            )
+    return told.values()
+
+
+def _out_of_place(claim: Claim, state: State, kind: DecisionKind) -> Conflict:
+    return Conflict("OUT_OF_PLACE", f"{kind.name} of a claim that is {state.name}", (claim.dot,))

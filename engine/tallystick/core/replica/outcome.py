@@ -1,0 +1,48 @@
+"""What a step answers: what to write into the frame, and what to tell the caller."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from tallystick.core.order.facts import EMPTY_ORDER, OrderRecord
+from tallystick.core.stock.rights import Stock
+
+
+class EntryKind(IntEnum):
+    """The kinds of frame entries; the delta of each is a small state of the same lattice.
+
+    A new kind is written only after every member has announced that it knows it.
+    """
+
+    ORDER = 1
+    STOCK = 2
+    BOOKING = 3
+    DOCUMENT = 4
+    MEMBER = 5
+
+
+Entry = tuple[int, str, Any]
+"""(kind, key, delta)."""
+
+
+class Now(NamedTuple):
+    """When a step happens: milliseconds since 1970, the commit's HLC, the sequence number of this event."""
+
+    ms: int
+    hlc: int
+    seq: int
+
+
+class Outcome(NamedTuple):
+    """The result of one event. No entries: nothing was written, because nothing was left to do.
+
+    `recorded` says that the order's owner is somebody else, who will decide.
+    """
+
+    entries: tuple[Entry, ...] = ()
+    order_id: str = ""
+    record: OrderRecord = EMPTY_ORDER
+    stock: tuple[tuple[bytes, Stock], ...] = ()
+    replayed: bool = False
+    recorded: bool = False

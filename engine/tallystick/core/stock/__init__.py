@@ -1,0 +1,1 @@
+"""Stock: the bounded counter and what is done with it."""

@@ -1,0 +1,1 @@
+"""Durable state: the port, its two backends (LMDB, memory), and the checkpointing `Store` on top."""

@@ -1,0 +1,1 @@
+"""The public contract: code generated from proto/tallystick/v1 by `make proto`, and nothing else."""
