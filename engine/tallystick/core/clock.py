@@ -6,6 +6,7 @@ Vectors* (2010) for dots; the head hash in a vector entry, which makes forks vis
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ COUNTER_BITS = 16
 REPLICA_ID_MAX = (1 << 48) - 1
 FORWARD_LIMIT_MS = 500
 """A peer's clock further ahead of ours than this never moves ours."""
+
+_DOT = re.compile("[0-9a-f]{12}:(0|[1-9][0-9]{0,18})", re.ASCII)
 
 
 class Dot(NamedTuple):
@@ -27,10 +30,9 @@ class Dot(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Dot:
         """Read what `str` wrote. Raises ValueError on anything else."""
-        replica, _, seq = text.partition(":")
-        if len(replica) != 12 or not seq.isdecimal():
+        if not _DOT.fullmatch(text):
             raise ValueError(f"not a dot: {text!r}")
-        return cls(int(replica, 16), int(seq))
+        return cls(int(text[:12], 16), int(text[13:]))
 
 
 class Head(NamedTuple):

@@ -43,9 +43,7 @@ LAZY: Final = frozenset({Table.STOCK, Table.BY_TIME, Table.BY_CUSTOMER, Table.BY
 EAGER: Final = frozenset(Table) - LAZY
 """Tables that are written in each commit."""
 
-INDEXES: Final = frozenset(
-    {Table.EXPIRY, Table.INTENTS, Table.BY_TIME, Table.BY_CUSTOMER, Table.BY_STATUS}
-)
+INDEXES: Final = frozenset({Table.EXPIRY, Table.INTENTS, Table.BY_TIME, Table.BY_CUSTOMER, Table.BY_STATUS})
 """Tables whose keys say everything: every value is empty."""
 
 BARE: Final = INDEXES | {Table.FRAMES}

@@ -16,11 +16,13 @@ from tallystick.core.order.facts import (
     Intent,
     IntentKind,
     LineQuantities,
+    PaymentKind,
 )
 from tallystick.core.order.money import Payments
 from tallystick.core.order.status import TRANSITIONS, ClaimStatus, State
 
 UNSHIPPED = {State.HELD, State.CONFIRMED}
+_COMES_IN = {PaymentKind.AUTHORIZED, PaymentKind.CAPTURED}
 
 
 class Draft(NamedTuple):
@@ -57,9 +59,12 @@ def confirms_by_itself(status: ClaimStatus, payments: Payments) -> bool:
     return _paid_enough(status, payments)
 
 
-def may_hold_again(status: ClaimStatus, payments: Payments) -> bool:
-    """Whether a payment that came after the hold had expired asks for another: enough was paid for it."""
-    if status.state is not State.EXPIRED:
+def may_hold_again(status: ClaimStatus, told: Intent, payments: Payments) -> bool:
+    """Whether a payment that came after the hold had expired asks for another: enough was paid for it.
+
+    Money that goes back, or did not come, asks for nothing.
+    """
+    if status.state is not State.EXPIRED or told.payment_kind not in _COMES_IN:
         return False
     if status.body.confirm_when == ConfirmWhen.BY_HAND:
         return payments.kept >= status.price > 0

@@ -57,11 +57,14 @@ def edit(record: DocumentRecord, placed: Details, changes: Changes, client_id: i
     doc = _load(record, client_id)
     before = doc.get_state()
     fields: Map[Any] = doc.get(_FIELDS, type=Map)
+    if NOTE in changes and _NOTE_EDITED not in fields:
+        doc.apply_update(_placed_note(placed.get(NOTE, "")))
     with doc.transaction():
         for key in sorted(changes):
             value = changes[key]
             if key == NOTE:
-                _edit_note(doc, fields, placed.get(NOTE, ""), value or "")
+                fields[_NOTE_EDITED] = "1"
+                _edit_note(doc.get(NOTE, type=Text), value or "")
             else:
                 # An empty string is a cleared field: deleting the key would show the placed value again.
                 fields[key] = value or ""
@@ -77,14 +80,20 @@ def apply_update(record: DocumentRecord, delta: DocumentUpdate) -> DocumentRecor
     if name in record.updates:
         return record
     doc = _load(record)
-    doc.apply_update(delta.update)
+    try:
+        doc.apply_update(delta.update)
+    except BaseException as problem:
+        # On some bytes pycrdt panics instead of raising: that is no Exception, and would end the process.
+        if type(problem).__name__ != "PanicException":
+            raise
+        raise ValueError(f"not an update: {problem}") from problem
     return DocumentRecord(doc.get_update(), tuple(sorted({*record.updates, name})))
 
 
 def show(record: DocumentRecord, placed: Details) -> dict[str, str]:
     """The details as they stand: edited values over placed ones, cleared fields left out."""
     if not record.updates:
-        return {key: placed[key] for key in sorted(placed)}
+        return {key: placed[key] for key in sorted(placed) if placed[key]}
     doc = _load(record)
     fields: Map[Any] = doc.get(_FIELDS, type=Map)
     merged = dict(placed)
@@ -101,12 +110,16 @@ def etag(details: Details) -> str:
     return blake2b(encode(dict(details)), digest_size=8).hexdigest()
 
 
-def _edit_note(doc: Doc[Any], fields: Map[Any], placed: str, wanted: str) -> None:
+def _placed_note(placed: str) -> bytes:
+    """The update that brings the placed note into a document. Whoever edits it first makes the same one,
+    under an id drawn from the text, so that two who are first at once do not write it twice."""
+    doc: Doc[Any] = Doc(client_id=int.from_bytes(_hash(placed.encode())[:6]))
+    doc.get(NOTE, type=Text).insert(0, placed)
+    return doc.get_update()
+
+
+def _edit_note(text: Text, wanted: str) -> None:
     """Turn the text into `wanted` by the smallest edit, so that concurrent edits elsewhere survive."""
-    text: Text = doc.get(NOTE, type=Text)
-    if _NOTE_EDITED not in fields:
-        fields[_NOTE_EDITED] = "1"
-        text += placed
     current = str(text)
     start = 0
     while start < min(len(current), len(wanted)) and current[start] == wanted[start]:

@@ -33,7 +33,7 @@ class Payments(NamedTuple):
         return self.kept + self.open_authorization
 
 
-_FIELD = {
+_FIELD: Mapping[int, str] = {
     PaymentKind.AUTHORIZED: "authorized",
     PaymentKind.CAPTURED: "captured",
     PaymentKind.VOIDED: "voided",
@@ -43,24 +43,27 @@ _FIELD = {
 
 
 def sum_payments(facts: Iterable[Intent]) -> Payments:
-    """Add up payment facts that were told apart by id already. A failed payment moves nothing."""
+    """Add up payment facts that were told apart by id already. A failed payment moves nothing, nor does one
+    of a kind that this version does not know."""
     sums: dict[str, int] = {}
     for fact in facts:
-        field = _FIELD.get(PaymentKind(fact.payment_kind))
+        field = _FIELD.get(fact.payment_kind)
         if field:
             sums[field] = sums.get(field, 0) + fact.amount
     return Payments(**sums)
 
 
 def amount_due(body: Body, cancelled: Mapping[str, int]) -> int:
-    """The total less the cancelled share of each line. Adjustments stand as long as the order does."""
+    """The total less the cancelled share of each line; never below 0: a discount that outlives its lines is
+    no debt of the shop's. Adjustments stand as long as the order does."""
     if not cancelled:
         return body.total
-    return body.total - sum(
+    gone = sum(
         share(line.amount, cancelled[line.line_id], line.quantity)
         for line in body.lines
         if cancelled.get(line.line_id)
     )
+    return max(0, body.total - gone)
 
 
 def share(amount: int, units: int, of: int) -> int:

@@ -67,7 +67,8 @@ LIVE = {State.HELD, State.CONFIRMED, State.RELEASED, State.SHIPPED, State.DELIVE
 
 @dataclass(frozen=True, slots=True)
 class ClaimStatus:
-    """One claim, folded. `cancelled` are units by line id, those never had included."""
+    """One claim, folded. `cancelled` are units by line id, those never had included; `kept` is the dot of
+    the claim that a DUPLICATE keeps, as text."""
 
     claim: Claim
     body: Body
@@ -77,7 +78,7 @@ class ClaimStatus:
     cancelled: Mapping[str, int]
     decided: int
     cited: frozenset[str]
-    kept: Dot | None
+    kept: str
     updated_hlc: int
 
     @property
@@ -86,7 +87,7 @@ class ClaimStatus:
 
     def live_units(self, line_id: str, quantity: int) -> int:
         """Units of a line that still stand."""
-        return quantity - self.cancelled.get(line_id, 0)
+        return max(0, quantity - self.cancelled.get(line_id, 0))
 
     @property
     def due(self) -> int:
@@ -139,6 +140,7 @@ def open_wishes(record: OrderRecord, status: ClaimStatus) -> list[Intent]:
     return sorted((i for i in wishes if i.body_hash in (b"", name)), key=lambda i: (i.hlc, i.dot))
 
 
+_DECISIONS = frozenset(DecisionKind)
 _WISHES = {IntentKind.CANCEL, IntentKind.CONFIRM, IntentKind.EXTEND}
 
 
@@ -146,29 +148,36 @@ def _fold_claim(claim: Claim, decisions: Iterable[Decision], conflicts: list[Con
     placed = claim.placed
     body = decode_body(placed.body)
     state = State.HELD if placed.hold_until_ms else State.CONFIRMED
-    owner, hold_until, kept, updated, number = claim.replica, placed.hold_until_ms, None, claim.hlc, 0
+    owner, hold_until, kept, updated, number = claim.replica, placed.hold_until_ms, "", claim.hlc, 0
     cancelled = dict(placed.short)
     cited: set[str] = set()
     for decision in _chain(claim, decisions, conflicts):
-        kind = DecisionKind(decision.kind)
-        after = state if kind in STATELESS else TRANSITIONS.get((state, kind))
-        if kind is DecisionKind.DUPLICATE and decision.keep == str(claim.dot):
-            after = state
-        if after is None:
-            conflicts.append(_out_of_place(claim, state, kind))
-            after = state
-        elif kind is DecisionKind.REDUCE:
-            for line_id, units in decision.lines:
-                cancelled[line_id] = cancelled.get(line_id, 0) + units
-        state, number, updated = after, decision.number, max(updated, decision.hlc)
-        hold_until = decision.hold_until_ms or hold_until
-        owner = decision.next_owner or owner
-        kept = Dot.parse(decision.keep) if decision.keep else kept
+        # An answer is an answer, even one out of place: what it cites is not open any more.
+        number, updated = decision.number, max(updated, decision.hlc)
         if decision.cites:
             cited.add(decision.cites)
+        after = _after(state, decision, claim)
+        if after is None:
+            conflicts.append(_misplaced(claim, state, decision.kind))
+            continue
+        state = after
+        if decision.kind == DecisionKind.REDUCE:
+            for line_id, units in decision.lines:
+                cancelled[line_id] = cancelled.get(line_id, 0) + units
+        hold_until = decision.hold_until_ms or hold_until
+        owner = decision.next_owner or owner
+        kept = decision.keep or kept
     return ClaimStatus(
         claim, body, state, owner, hold_until, cancelled, number, frozenset(cited), kept, updated
     )
+
+
+def _after(state: State, decision: Decision, claim: Claim) -> State | None:
+    """The state after a decision; None if it has no place in this one, or is unknown to this version."""
+    kind = decision.kind
+    if kind in STATELESS or (kind == DecisionKind.DUPLICATE and decision.keep == str(claim.dot)):
+        return state
+    return TRANSITIONS.get((state, DecisionKind(kind))) if kind in _DECISIONS else None
 
 
 def _chain(claim: Claim, decisions: Iterable[Decision], conflicts: list[Conflict]) -> list[Decision]:
@@ -201,7 +210,7 @@ def _claim_that_counts(
         conflicts.append(Conflict("BODY_MISMATCH", "one order id was placed with different contents", dots))
     kept = ranked[0].kept
     for status in ranked:
-        if status.dot == kept:
+        if str(status.dot) == kept:
             return status
     living = [c for c in ranked if c.state in LIVE]
     if len(living) > 1:
@@ -225,5 +234,8 @@ def _payment_facts(
     return told.values()
 
 
-def _out_of_place(claim: Claim, state: State, kind: DecisionKind) -> Conflict:
-    return Conflict("OUT_OF_PLACE", f"{kind.name} of a claim that is {state.name}", (claim.dot,))
+def _misplaced(claim: Claim, state: State, kind: int) -> Conflict:
+    if kind not in _DECISIONS:
+        return Conflict("UNKNOWN_DECISION", f"a decision of kind {kind}: a newer version's?", (claim.dot,))
+    name = DecisionKind(kind).name
+    return Conflict("OUT_OF_PLACE", f"{name} of a claim that is {state.name}", (claim.dot,))

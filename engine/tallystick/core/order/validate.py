@@ -18,7 +18,8 @@ from tallystick.core.order.facts import (
 )
 
 _ID = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and halves of surrogate pairs: no UTF-8 has those."""
 _CURRENCY = re.compile("[A-Z]{3}", re.ASCII)
 _CONFIRM_WHEN = {0, *ConfirmWhen}
 _SHORTAGE_MODE = {0, *ShortageMode}
@@ -30,6 +31,8 @@ DETAIL_KEYS = frozenset(
     + [f"{kind}_address.{field}" for kind in ("shipping", "billing") for field in ADDRESS_FIELDS]
 )
 """The flat keys of an order's details, beside `tags.…` and `attributes.…`."""
+DETAIL_GROUPS = frozenset({"tags.", "attributes.", "shipping_address.", "billing_address."})
+"""What begins keys that can be replaced together."""
 
 
 def check_id(field: str, value: str, limits: Limits) -> None:
@@ -40,7 +43,7 @@ def check_id(field: str, value: str, limits: Limits) -> None:
 
 def check_text(field: str, value: str, size: int, *, lines: bool = False) -> None:
     """UTF-8 of at most `size` bytes without control characters (line breaks and tabs aside if `lines`)."""
-    if len(value) * 4 > size and len(value.encode()) > size:
+    if len(value) * 4 > size and len(value.encode("utf-8", "surrogatepass")) > size:
         raise InvalidField(field, f"is longer than {size} bytes of UTF-8")
     if value and _CONTROL.search(value.translate(_MULTILINE) if lines else value):
         raise InvalidField(field, "has control characters")
@@ -93,6 +96,13 @@ def check_details(field: str, details: Mapping[str, str | None], limits: Limits)
         )
 
 
+def check_groups(field: str, groups: Iterable[str]) -> None:
+    """Groups of details that an edit replaces whole."""
+    for group in groups:
+        if group not in DETAIL_GROUPS:
+            raise InvalidField(field, f"names {group!r}, which is no group of details")
+
+
 def check_body(body: Body, limits: Limits) -> None:
     """All that a caller says when placing."""
     lines = body.lines
@@ -100,14 +110,15 @@ def check_body(body: Body, limits: Limits) -> None:
         raise InvalidField("order.lines", f"must be 1 to {limits.lines_max}, not {len(lines)}")
     strings = [body.customer]
     quantity_max, sku_chars = limits.quantity_max, limits.sku_bytes_max // 4
+    id_chars, location_chars = limits.line_id_bytes_max // 4, limits.location_bytes_max // 4
     for line in lines:
         # One cheap look that is right for almost every line; the slow one names what is wrong.
         strings += (line.sku, line.line_id, line.location, line.description)
         if not (
             0 < line.quantity <= quantity_max
             and 0 < len(line.sku) <= sku_chars
-            and 0 < len(line.line_id) <= 16
-            and len(line.location) <= 16
+            and 0 < len(line.line_id) <= id_chars
+            and len(line.location) <= location_chars
             and not line.description
             and 0 <= line.amount <= CELL_MAX
             and 0 <= line.unit_price <= CELL_MAX

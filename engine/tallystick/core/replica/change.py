@@ -20,6 +20,7 @@ from tallystick.core.order.facts import (
 from tallystick.core.order.status import OrderStatus, State, fold
 from tallystick.core.order.validate import (
     check_details,
+    check_groups,
     check_hold,
     check_id,
     check_line_quantities,
@@ -35,7 +36,7 @@ from tallystick.core.replica.commands import (
     RecordPayment,
 )
 from tallystick.core.replica.deciding import finish_order
-from tallystick.core.replica.keys import expiry_key, order_key
+from tallystick.core.replica.keys import order_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.view import View
 
@@ -102,19 +103,22 @@ def cancel_order(replica: Replica, command: CancelOrder, now: Now, view: View) -
 def edit_order(replica: Replica, command: EditOrder, now: Now, view: View) -> Outcome:
     """Change the order's document."""
     check_details("details", command.changes, replica.limits)
+    check_groups("update_mask", command.replaced)
     status = _order(replica, command, view, "request_id")
     key = order_key(command.order_id)
     document = view.document(key)
     placed = status.counts.body.details if status.counts else {}
+    # What the caller names, not what that clears today: a retry finds other keys there.
+    fields = tuple(sorted({*command.changes, *command.replaced}))
+    fact = _intent(replica, command, now, status, IntentKind.EDIT, fields=fields)
+    replayed = _replay(command, status, fact)
+    if replayed:
+        return replayed
     shown = show(document, placed)
     changes = dict(command.changes)
     for group in command.replaced:
         changes |= {name: None for name in shown if name.startswith(group) and name not in changes}
-    fact = _intent(replica, command, now, status, IntentKind.EDIT, fields=tuple(sorted(changes)))
-    replayed = _replay(command, status, fact)
-    if replayed:
-        return replayed
-    if not changes:
+    if not fields:
         raise InvalidField("details", "changes nothing: set a field, or name one in update_mask")
     if command.etag not in ("", etag(shown)):
         raise StaleEtag(
@@ -132,21 +136,15 @@ def edit_order(replica: Replica, command: EditOrder, now: Now, view: View) -> Ou
 
 def expire_hold(replica: Replica, command: ExpireHold, now: Now, view: View) -> Outcome:
     """Let go of a hold whose time is over: of claims that are this replica's, on its own clock."""
-    key = order_key(command.order_id)
-    record = view.order(key)
-    status = fold(record)
-    due = [
-        claim
-        for claim in status.claims
+    record = view.order(order_key(command.order_id))
+    due = {
+        claim.dot: Draft(DecisionKind.EXPIRE)
+        for claim in fold(record).claims
         if claim.state is State.HELD and claim.owner == replica.replica and claim.hold_until_ms <= now.ms
-    ]
+    }
     if not due:
         return Outcome((), command.order_id, record, replayed=True)
-    for claim in due:
-        view.expiry[expiry_key(claim.hold_until_ms, command.order_id)] = None
-    return finish_order(
-        replica, command.order_id, record, OrderRecord(), now, view, first=Draft(DecisionKind.EXPIRE)
-    )
+    return finish_order(replica, command.order_id, record, OrderRecord(), now, view, first=due)
 
 
 def _order(
@@ -161,12 +159,6 @@ def _order(
         raise NotFound(
             "ORDER_NOT_FOUND",
             f"no order {command.order_id} is known here",
-            {"order_id": command.order_id},
-        )
-    if len(status.record.intents) >= replica.limits.history_max:
-        raise LimitReached(
-            "HISTORY_FULL",
-            f"order {command.order_id} has {len(status.record.intents)} facts, the most it may",
             {"order_id": command.order_id},
         )
     return status
@@ -210,5 +202,13 @@ def _unless(command: OrderWrite, status: OrderStatus, state: State) -> Outcome |
 def _record(
     replica: Replica, command: OrderWrite, status: OrderStatus, intent: Intent, now: Now, view: View
 ) -> Outcome:
+    """Write the intent and what follows from it. Raises LimitReached, and Refused for a wish that must be
+    declined."""
+    if len(status.record.intents) >= replica.limits.history_max:
+        raise LimitReached(
+            "HISTORY_FULL",
+            f"order {command.order_id} has {len(status.record.intents)} facts, the most it may",
+            {"order_id": command.order_id},
+        )
     delta = OrderRecord((), (intent,))
     return finish_order(replica, command.order_id, status.record, delta, now, view, asked=intent)

@@ -59,8 +59,8 @@ class CancelOrder(NamedTuple):
 
 
 class EditOrder(NamedTuple):
-    """Change details: flat key → value, None to clear. A key that ends in "." or is "tags" or "attributes"
-    in `replaced` first clears all keys under it."""
+    """Change details: flat key → value, None to clear. A group in `replaced` ("tags.", "attributes.",
+    "shipping_address.", "billing_address.") loses all keys that are not in `changes`."""
 
     order_id: str
     request_id: str

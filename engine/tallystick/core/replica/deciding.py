@@ -6,9 +6,10 @@ nothing done when its caller is here to hear it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from tallystick.core.clock import Dot
 from tallystick.core.codec import encode
 from tallystick.core.errors import InvalidField, Refused, WrongState
 from tallystick.core.order.decisions import (
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 Steps = list[tuple[ClaimStatus, Decision]]
 """Decisions with the claim as it was before each."""
 
+NOTHING_FIRST: Mapping[Dot, Draft] = {}
+
 
 def finish_order(
     replica: Replica,
@@ -49,23 +52,25 @@ def finish_order(
     view: View,
     *,
     asked: Intent | None = None,
-    first: Draft | None = None,
+    first: Mapping[Dot, Draft] = NOTHING_FIRST,
 ) -> Outcome:
     """Join `delta` to the order, decide what is ours to decide, move the tokens, keep the indexes.
 
-    `asked` is the intent whose caller waits: if it must be declined, Refused is raised instead. `first` is
-    a decision to begin with (the sweeper's).
+    `asked` is the intent whose caller waits: if it must be declined, Refused is raised instead. `first`
+    has decisions to begin with, by claim (the sweeper's).
     """
     record = join_orders(before, delta)
     steps: Steps = []
     for status in fold(record).claims:
         if status.owner == replica.replica:
             record = _decide(replica, order_id, record, status, now, view, asked, first, steps)
+    # Rows are worked out before the first write: a full counter refuses the whole event.
+    planned = view.fork()
     for status, decision in steps:
-        move_tokens(view, replica.replica, status, decision)
+        move_tokens(planned, replica.replica, status, decision)
+    view.adopt(planned)
     written = join_orders(delta, OrderRecord((), (), tuple(decision for _, decision in steps)))
-    after = fold(record)
-    _write(view, replica.replica, order_id, before, record, after)
+    after = write_order(view, order_id, before, record)
     recorded = asked is not None and bool(record.claims) and not _owns_one(after, replica.replica)
     return Outcome(((int(EntryKind.ORDER), order_id, written),), order_id, record, recorded=recorded)
 
@@ -94,12 +99,12 @@ def _decide(
     now: Now,
     view: View,
     asked: Intent | None,
-    first: Draft | None,
+    first: Mapping[Dot, Draft],
     steps: Steps,
 ) -> OrderRecord:
     """Write one claim's decisions until nothing is left to decide; answers the record with them."""
     dot = status.dot
-    draft = first or _next_draft(replica, record, status, now, view, asked)
+    draft = first.get(dot) or _next_draft(replica, record, status, now, view, asked)
     while draft is not None:
         if draft.kind is DecisionKind.DECLINE and asked is not None and draft.cites == str(asked.dot):
             raise refuse(draft.reason, order_id)
@@ -132,31 +137,35 @@ def _next_draft(
     if confirms_by_itself(status, payments):
         return Draft(DecisionKind.CONFIRM)
     told = asked if asked is not None and asked.kind == IntentKind.PAYMENT else None
-    if told and str(told.dot) not in status.cited and may_hold_again(status, payments):
+    if told and str(told.dot) not in status.cited and may_hold_again(status, told, payments):
         units = demand(status.body, live_lines(status))
         if all(rights(view.stock_of(key), replica.replica) >= count for key, count in units.items()):
             return Draft(DecisionKind.HOLD_AGAIN, str(told.dot), hold_until_ms=now.ms + hold_ms(status))
     return None
 
 
-def _write(
-    view: View, replica: int, order_id: str, before: OrderRecord, record: OrderRecord, after: OrderStatus
-) -> None:
+def write_order(view: View, order_id: str, before: OrderRecord, record: OrderRecord) -> OrderStatus:
+    """Put an order that was `before` and is `record` now into the table and the indexes; answers its status.
+
+    `expiry` lists every open hold, whoever owns it; `intents` the orders that have wishes and no placing.
+    """
     key = order_key(order_id)
     view.orders[key] = encode(record)
-    was = fold(before)
-    held_before = _expiries(was.claims, replica, order_id)
-    held_after = _expiries(after.claims, replica, order_id)
+    was, after = fold(before), fold(record)
+    held_before = _expiries(was.claims, order_id)
+    held_after = _expiries(after.claims, order_id)
     for expiry in held_before - held_after:
         view.expiry[expiry] = None
     for expiry in held_after - held_before:
         view.expiry[expiry] = b""
-    if after.counts:
-        view.move_index(key, index_place(was), index_place(after) or IndexPlace(0, 0, ""))
+    place = index_place(after)
+    if place:
+        view.move_index(key, index_place(was), place)
         if not was.counts and before.intents:
             view.intents[key] = None
-    else:
+    elif record.intents:
         view.intents[key] = b""
+    return after
 
 
 def index_place(status: OrderStatus) -> IndexPlace | None:
@@ -165,12 +174,8 @@ def index_place(status: OrderStatus) -> IndexPlace | None:
     return IndexPlace(counts.state, counts.claim.hlc, counts.body.customer) if counts else None
 
 
-def _expiries(claims: Iterable[ClaimStatus], replica: int, order_id: str) -> set[bytes]:
-    return {
-        expiry_key(claim.hold_until_ms, order_id)
-        for claim in claims
-        if claim.state is State.HELD and claim.owner == replica
-    }
+def _expiries(claims: Iterable[ClaimStatus], order_id: str) -> set[bytes]:
+    return {expiry_key(claim.hold_until_ms, order_id) for claim in claims if claim.state is State.HELD}
 
 
 def _owns_one(status: OrderStatus, replica: int) -> bool:

@@ -22,7 +22,7 @@ from tallystick.core.stock.receipts import EMPTY_BOOKINGS, BookingRecord
 from tallystick.core.stock.rights import Stock
 
 _decode_bookings = msgspec.msgpack.Decoder(BookingRecord).decode
-_decode_document = msgspec.msgpack.Decoder(DocumentRecord).decode
+decode_document = msgspec.msgpack.Decoder(DocumentRecord).decode
 _decode_member = msgspec.msgpack.Decoder(Member).decode
 
 
@@ -84,7 +84,7 @@ class View:
 
     def document(self, key: bytes) -> DocumentRecord:
         found = self.documents.get(key) or self._source.document(key)
-        return EMPTY_DOCUMENT if found is None else _decode_document(found)
+        return EMPTY_DOCUMENT if found is None else decode_document(found)
 
     def member(self, key: bytes) -> Member | None:
         found = self.members.get(key) or self._source.member(key)

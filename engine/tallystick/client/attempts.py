@@ -1,0 +1,72 @@
+"""What several attempts at one write prove together. Pure.
+
+An attempt that got no answer is *lost*: the write may have happened. Every later attempt carries the same
+id, so a success, replayed or not, settles it: it happened, once. A refusal settles it only if
+
+* it is a *verdict*: the node looked the id up, and would have replayed the write had it stored it. Turned
+  away at the door (stopping, too busy, disk full, request malformed) says nothing of the attempt before; and
+* it comes from the incarnation of the node that all lost attempts went to. Another does not know; and what
+  came back from a backup, under the old address, is another.
+
+Else the outcome stays unknown, and the refusal is its `__cause__`.
+"""
+
+from __future__ import annotations
+
+from tallystick.client.errors import OutcomeUnknown, TallystickError, Unavailable
+from tallystick.client.failures import Failure
+
+_BACKOFF_FIRST_S = 0.05
+_BACKOFF_MAX_S = 1.0
+
+
+class Attempts:
+    """The attempts at one write so far. `request_id` is the id that it carries each time."""
+
+    __slots__ = ("count", "lost_at", "order_id", "request_id")
+
+    def __init__(self, request_id: str, order_id: str = "") -> None:
+        self.request_id = request_id
+        self.order_id = order_id
+        self.count = 0
+        self.lost_at: frozenset[str] = frozenset()
+
+    def lose(self, node: str) -> None:
+        """An attempt at `node` got no answer."""
+        self.lost_at |= {node}
+
+    def fail(self, failure: Failure, node: str) -> TallystickError:
+        """The error to raise if the attempt that `node` answered with `failure` was the last."""
+        if failure.indefinite:
+            self.lose(node)
+        if not self.lost_at or (failure.verdict and self.lost_at == {node}):
+            return failure.error
+        error = OutcomeUnknown(
+            f"it may have happened: no attempt was answered with certainty; the last: {failure.error}",
+            reason=failure.error.reason,
+            metadata=failure.error.metadata,
+            request_id=self.request_id,
+            order_id=self.order_id,
+        )
+        error.__cause__ = failure.error
+        return error
+
+    def expire(self, under_way: bool, timeout_s: float) -> TallystickError:
+        """The error to raise when the deadline passes; `under_way`: an attempt waits for its answer."""
+        if under_way or self.lost_at:
+            return OutcomeUnknown(
+                f"it may have happened: no answer within {timeout_s:g} s",
+                request_id=self.request_id,
+                order_id=self.order_id,
+            )
+        return Unavailable(f"no node took it within {timeout_s:g} s; nothing was sent")
+
+
+def backoff_s(tries: int, retry_after_s: float, luck: float) -> float:
+    """How long to wait before trying again, in seconds.
+
+    Exponential, and half of it left to `luck` in [0, 1), so that clients which failed together don't come
+    back together; never sooner than the node advised.
+    """
+    ceiling = min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2.0 ** min(tries, 10))
+    return max(retry_after_s, ceiling * (0.5 + luck / 2))

@@ -1,0 +1,127 @@
+"""One channel to one address, and the name of the node at its other end."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import grpc
+
+from tallystick.client.attempts import backoff_s
+from tallystick.client.errors import ClientClosed, TallystickError, Unavailable
+from tallystick.client.failures import failure_of_call
+from tallystick.v1 import cluster_service_pb2, order_service_pb2
+from tallystick.v1.cluster_service_pb2_grpc import ClusterServiceStub
+from tallystick.v1.order_service_pb2_grpc import OrderServiceStub
+from tallystick.v1.stock_service_pb2_grpc import StockServiceStub
+
+PlaceOrdersCall = grpc.aio.StreamStreamCall[bytes, order_service_pb2.PlaceOrdersResponse]
+
+_OPTIONS = [
+    # A node takes pings 10 s apart or more, also while no call is under way.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_pings_without_data", 0),
+    # A node that restarts is found again at once, not after gRPC's two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # A page of 1,000 large orders is more than gRPC's 4 MiB.
+    ("grpc.max_receive_message_length", -1),
+    # Retries are ours: they know which outcome is unknown.
+    ("grpc.enable_retries", 0),
+    # Two clients of one process get two connections.
+    ("grpc.use_local_subchannel_pool", 1),
+]
+_STATUS_TIMEOUT_S = 5.0
+
+
+class Connection:
+    """The channel, the stubs on it, and what is known of the node.
+
+    Made inside a running event loop, and used in no other. `token` is the consistency token of the last
+    write that was answered.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.token = b""
+        self.closed = False
+        self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
+        self.orders = OrderServiceStub(self._channel)
+        self.stock = StockServiceStub(self._channel)
+        self.cluster = ClusterServiceStub(self._channel)
+        # Requests of this stream are joined from bytes that are encoded already.
+        service = order_service_pb2.DESCRIPTOR.services_by_name["OrderService"]
+        self._place_orders: grpc.aio.StreamStreamMultiCallable[
+            bytes, order_service_pb2.PlaceOrdersResponse
+        ] = self._channel.stream_stream(
+            f"/{service.full_name}/PlaceOrders",
+            response_deserializer=order_service_pb2.PlaceOrdersResponse.FromString,
+        )
+        self._node = ""
+        self._learning: asyncio.Task[TallystickError | None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._tries = 0
+
+    def place_orders(self) -> PlaceOrdersCall:
+        """Open a stream; the caller closes it."""
+        return self._place_orders()
+
+    async def node(self, deadline: float | None = None) -> str:
+        """The id of the node at the end of the present connection; waits until there is one.
+
+        So whoever has an answer from here has a connection, and knows which incarnation is about to get what
+        he sends next. `deadline` is on the loop's clock. Raises Unavailable when it passes, or what the
+        address answers if that isn't a node.
+        """
+        loop = asyncio.get_running_loop()
+        while not self._node:
+            if self.closed:
+                raise ClientClosed("the client is closed")
+            timeout = None if deadline is None else deadline - loop.time()
+            if timeout is not None and timeout <= 0:
+                raise Unavailable(f"no connection to {self.address} in time; nothing was sent")
+            if self._learning is None:
+                self._learning = loop.create_task(self._learn())
+            # Shared by all who wait: whoever gives up must not take it from the others.
+            learning = self._learning
+            await asyncio.wait({learning}, timeout=timeout)
+            if learning.done() and learning is self._learning:
+                self._learning = None
+                error = learning.result()
+                if error is not None:
+                    raise error
+        return self._node
+
+    async def _learn(self) -> TallystickError | None:
+        """Ask who is there, as soon as there is a connection. Answers an error that will not pass by itself."""
+        try:
+            status = await self.cluster.GetStatus(
+                cluster_service_pb2.GetStatusRequest(), timeout=_STATUS_TIMEOUT_S, wait_for_ready=True
+            )
+        except grpc.aio.AioRpcError as error:
+            failure = failure_of_call(error)
+            if not failure.retryable and not failure.indefinite:
+                return failure.error
+            await asyncio.sleep(backoff_s(self._tries, failure.retry_after_s, random.random()))
+            self._tries += 1
+            return None
+        self._tries = 0
+        self._node = status.node
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+        return None
+
+    async def _watch(self) -> None:
+        """Forget the node's name when the connection is lost: the next one may lead to another."""
+        await self._channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+        self._node = ""
+
+    async def close(self, grace_s: float) -> None:
+        """Close the channel; calls under way get `grace_s` seconds to finish."""
+        self.closed = True
+        await self._channel.close(grace_s)
+        for task in (self._learning, self._watching):
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*filter(None, (self._learning, self._watching)), return_exceptions=True)

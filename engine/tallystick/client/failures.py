@@ -1,0 +1,153 @@
+"""From what gRPC reports to the SDK's errors: two tables, one by reason and one by status code.
+
+A node's own refusals carry `google.rpc.ErrorInfo` with a stable reason and the metadata `definite`. What
+comes without it was made up on the way, by gRPC, a proxy or a dying process, and only a few of those codes
+prove that nothing happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import grpc
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+from grpc import StatusCode
+
+from tallystick.client import errors
+from tallystick.client.convert import shortages_of
+from tallystick.v1 import write_pb2
+
+DOMAIN = "tallystick"
+_DETAILS_KEY = "grpc-status-details-bin"
+
+
+class Failure(NamedTuple):
+    """One attempt that failed.
+
+    `verdict`: the node looked the id up, did not find it stored, and judged the request. Else it was turned
+    away at the door, or never got there. `retry_after_s`: what the node advised; 0 if nothing.
+    """
+
+    error: errors.TallystickError
+    retryable: bool
+    verdict: bool
+    retry_after_s: float
+
+    @property
+    def indefinite(self) -> bool:
+        """Whether the attempt itself may have happened."""
+        return isinstance(self.error, errors.IndefiniteError)
+
+
+class _Rule(NamedTuple):
+    error: type[errors.TallystickError]
+    retryable: bool = False
+    verdict: bool = False
+
+
+_VERDICTS: Mapping[str, type[errors.TallystickError]] = {
+    "ORDER_NOT_FOUND": errors.OrderNotFound,
+    "LINE_NOT_FOUND": errors.LineNotFound,
+    "STOCK_NOT_FOUND": errors.StockNotFound,
+    "ORDER_ID_REUSED": errors.OrderIdReused,
+    "REQUEST_ID_REUSED": errors.RequestIdReused,
+    "INSUFFICIENT_STOCK": errors.InsufficientStock,
+    "ORDER_CANCELLED": errors.OrderCancelled,
+    "ORDER_EXPIRED": errors.OrderExpired,
+    "ORDER_LOCKED": errors.OrderLocked,
+    "ORDER_CONFIRMED": errors.PreconditionFailed,
+    "ORDER_DUPLICATE": errors.PreconditionFailed,
+    "QUANTITY_TOO_LARGE": errors.PreconditionFailed,
+    "ETAG_MISMATCH": errors.EtagMismatch,
+    "CURRENCY_MISMATCH": errors.InvalidRequest,
+    "HISTORY_FULL": errors.LimitReached,
+    "COUNTER_FULL": errors.LimitReached,
+}
+
+_REASONS: Mapping[str, _Rule] = {
+    **{reason: _Rule(error, verdict=True) for reason, error in _VERDICTS.items()},
+    # Checked before the id is looked up.
+    "INVALID_FIELD": _Rule(errors.InvalidRequest),
+    "WRONG_NODE": _Rule(errors.WrongNode),
+    "STORAGE_FULL": _Rule(errors.StorageFull),
+    "TOO_MANY_CALLS": _Rule(errors.Overloaded, retryable=True),
+    "NODE_STOPPING": _Rule(errors.Unavailable, retryable=True),
+    "NOT_STARTED": _Rule(errors.Unavailable),
+    "BEHIND_TOKEN": _Rule(errors.BehindToken, retryable=True),
+    "INTERNAL": _Rule(errors.NodeFault),
+}
+
+# Codes that by themselves prove that nothing happened. RESOURCE_EXHAUSTED doesn't: gRPC also makes it of an
+# answer that is too large to receive.
+_DEFINITE_CODES: Mapping[StatusCode, type[errors.TallystickError]] = {
+    StatusCode.INVALID_ARGUMENT: errors.InvalidRequest,
+    StatusCode.OUT_OF_RANGE: errors.InvalidRequest,
+    StatusCode.NOT_FOUND: errors.NotFound,
+    StatusCode.ALREADY_EXISTS: errors.IdReused,
+    StatusCode.FAILED_PRECONDITION: errors.PreconditionFailed,
+    StatusCode.PERMISSION_DENIED: errors.DefiniteError,
+    StatusCode.UNAUTHENTICATED: errors.DefiniteError,
+    StatusCode.UNIMPLEMENTED: errors.DefiniteError,
+}
+_RETRYABLE_CODES = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED})
+_CODE_BY_NUMBER: Mapping[int, StatusCode] = {code.value[0]: code for code in StatusCode}
+
+
+def failure_of_call(error: grpc.aio.AioRpcError) -> Failure:
+    """What a call, or a whole stream, ended with."""
+    for key, value in error.trailing_metadata() or ():
+        if key == _DETAILS_KEY:
+            try:
+                return failure_of_status(status_pb2.Status.FromString(value))
+            except DecodeError:
+                break  # not a node's: judged by its code
+    return _by_code(error.code(), error.details() or "")
+
+
+def failure_of_status(status: status_pb2.Status) -> Failure:
+    """What one order of a stream was answered with."""
+    info = error_details_pb2.ErrorInfo()
+    retry = error_details_pb2.RetryInfo()
+    short = write_pb2.InsufficientStock()
+    for detail in status.details:
+        # Unpack answers whether the detail is of the message's type, and fills the message if it is.
+        _ = detail.Unpack(info) or detail.Unpack(retry) or detail.Unpack(short)
+    if info.domain != DOMAIN:
+        return _by_code(_CODE_BY_NUMBER.get(status.code, StatusCode.UNKNOWN), status.message)
+    metadata = dict(info.metadata)
+    delay = retry.retry_delay
+    retry_after_s = delay.seconds + delay.nanos / 1e9
+    rule = _rule(info.reason, metadata, status.code)
+    error: errors.TallystickError
+    if rule.error is errors.InsufficientStock:
+        error = errors.InsufficientStock(
+            status.message,
+            metadata=metadata,
+            shortages=shortages_of(short),
+            retry_delay_s=retry_after_s,
+        )
+    else:
+        error = rule.error(status.message, reason=info.reason, metadata=metadata)
+    return Failure(error, rule.retryable, rule.verdict, retry_after_s)
+
+
+def _rule(reason: str, metadata: Mapping[str, str], code: int) -> _Rule:
+    """The reason's row; what the node says of definiteness overrules it."""
+    if metadata.get("definite") == "false":
+        return _Rule(errors.OutcomeUnknown)
+    known = _REASONS.get(reason)
+    if known is not None:
+        return known
+    if metadata.get("definite") == "true":  # a newer node's word
+        return _Rule(_DEFINITE_CODES.get(_CODE_BY_NUMBER[code], errors.DefiniteError))
+    return _Rule(errors.OutcomeUnknown)
+
+
+def _by_code(code: StatusCode, message: str) -> Failure:
+    text = f"{code.name}: {message}" if message else code.name
+    definite = _DEFINITE_CODES.get(code)
+    if definite is not None:
+        return Failure(definite(text), retryable=False, verdict=False, retry_after_s=0.0)
+    return Failure(errors.OutcomeUnknown(text), code in _RETRYABLE_CODES, verdict=False, retry_after_s=0.0)

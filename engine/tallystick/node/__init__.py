@@ -1,0 +1,1 @@
+"""The node: the driver around the core, its timers and its opening."""

@@ -1,0 +1,316 @@
+"""The driver: one thread that steps whatever waits, commits once, and then lets the answers go.
+
+The loop thread does I/O only. It hands over jobs; everything that costs (decoding, stepping, hashing,
+encoding answers) happens here, one hand-over a batch each way. Nothing is answered before it is on disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple, Protocol
+
+import structlog
+
+from tallystick.core.clock import Head, tick
+from tallystick.core.codec import encode
+from tallystick.core.errors import Refused
+from tallystick.core.replica.commands import Command, ExpireHold
+from tallystick.core.replica.outcome import Now, Outcome
+from tallystick.core.replica.step import Replica
+from tallystick.core.replica.view import View
+from tallystick.node.identity import encode_vector, progress_rows
+from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
+from tallystick.node.source import StoreSource
+from tallystick.node.sweeper import Sweeper
+from tallystick.store.port import StoreBroken, StoreFull
+from tallystick.store.store import Store
+
+log = structlog.get_logger("engine")
+
+Result = Outcome | Refused
+Commands = Sequence[Command | Refused]
+
+
+class Receipt(NamedTuple):
+    """Proof of a commit, for the answers that it lets go."""
+
+    token: bytes
+    """Consistency token: the head after the commit."""
+    hlc: int
+    replicated_to: int
+
+
+class Job(Protocol):
+    """Work for the engine: commands out of a request, and an answer out of what became of them."""
+
+    @property
+    def deadline(self) -> float | None:
+        """On time.monotonic(); nothing is begun after it."""
+        ...
+
+    def commands(self) -> Commands:
+        """Read the request. Runs in the engine thread, once."""
+        ...
+
+    def answer(self, results: Sequence[Result], receipt: Receipt) -> Any:
+        """Make the answer. Runs in the engine thread, after the commit. If it fails, `deliver` gets a
+        Refused."""
+        ...
+
+    def deliver(self, answer: Any) -> None:
+        """Hand the answer over. Runs in the loop thread."""
+        ...
+
+
+class StorageFull(Refused):
+    """There is no room: writes come back when there is."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("STORAGE_FULL", f"{why}; nothing was written, reads go on")
+
+
+class NotStarted(Refused):
+    """The deadline passed while the request waited: it was never begun."""
+
+    def __init__(self) -> None:
+        super().__init__("NOT_STARTED", "the deadline passed before the request's turn; nothing was written")
+
+
+class Internal(Refused):
+    """A bug in handling one request. `definite`: whether it is certain that nothing was written."""
+
+    def __init__(self, *, definite: bool) -> None:
+        super().__init__("INTERNAL", "handling this request failed; the node's log says how")
+        self.definite = definite
+
+
+class _Poisoned(Exception):
+    """Stepping a command failed by a bug: the overlay may be half written and goes away."""
+
+    def __init__(self, job: Job) -> None:
+        super().__init__()
+        self.job = job
+
+
+class Stopping(Refused):
+    """The node is going down."""
+
+    def __init__(self) -> None:
+        super().__init__("NODE_STOPPING", "the node is stopping; try again, here or elsewhere")
+
+
+class Sweep:
+    """The sweeper's job: holds whose time is over."""
+
+    deadline = None
+
+    def __init__(self, order_ids: Sequence[str]) -> None:
+        self._order_ids = order_ids
+
+    def commands(self) -> Sequence[Command]:
+        return [ExpireHold(order_id) for order_id in self._order_ids]
+
+    def answer(self, results: Sequence[Result], receipt: Receipt) -> None:
+        expired = sum(isinstance(result, Outcome) and bool(result.entries) for result in results)
+        log.debug("holds expired", count=expired)
+
+    def deliver(self, answer: None) -> None:
+        """Nobody waits for it."""
+
+
+class Engine:
+    """Owns the store, the head of our chain and the clock of one replica."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        store: Store,
+        head: Head,
+        last_hlc: int,
+        *,
+        events_max: int,
+        sweep_interval_ms: int,
+        on_broken: Callable[[BaseException], None],
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self.replica = replica
+        self.store = store
+        self.head = head
+        self._hlc = last_hlc
+        self._events_max = events_max
+        self._on_broken = on_broken
+        self._now_ms = now_ms
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._source = StoreSource(store)
+        self._sweeper = Sweeper(store, sweep_interval_ms)
+        self._thread = Thread(target=self._run, name="engine", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping = False
+        self._refusing = ""
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin. Answers are delivered on `loop`."""
+        self._loop = loop
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; its `deliver` will be called on the loop."""
+        self._queue.put(job)
+
+    def stop(self) -> None:
+        """Finish what is queued, write out the checkpoints, end the thread. Blocks."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping:
+                jobs = self._gather()
+                if jobs:
+                    self._group(jobs)
+                elif not self._stopping:
+                    self._idle()
+                self._sweep()
+            self.store.flush()
+        except StoreBroken as broken:
+            self._on_broken(broken)
+        except BaseException as bug:
+            # A thread that dies in silence would leave every caller waiting: end the process instead.
+            self._on_broken(bug)
+            raise
+
+    def _gather(self) -> list[Job]:
+        """Wait for work; take all that is there, up to a commit's worth."""
+        queue = self._queue
+        try:
+            jobs = [queue.get(timeout=self._sweeper.wait_s())]
+        except Empty:
+            return []
+        jobs += [queue.get_nowait() for _ in range(min(queue.qsize(), self._events_max))]
+        if None in jobs:
+            self._stopping = True
+        return [job for job in jobs if job is not None]
+
+    def _idle(self) -> None:
+        try:
+            self.store.idle()
+        except StoreFull as full:
+            log.warning("checkpoint waits for room", reason=str(full))
+
+    def _sweep(self) -> None:
+        now_ms = self._now_ms()
+        due = self._sweeper.due(now_ms)
+        if due:
+            self._group([Sweep(due)])
+
+    def _group(self, jobs: list[Job]) -> None:
+        """Step all jobs, in as few commits as the limits allow, and let their answers go."""
+        waiting = [(job, self._read(job)) for job in jobs]
+        while waiting:
+            batch: list[tuple[Job, Commands]] = []
+            events = 0
+            while waiting and (not batch or events + len(waiting[0][1]) <= self._events_max):
+                batch.append(waiting.pop(0))
+                events += len(batch[-1][1])
+            self._commit(batch)
+
+    def _read(self, job: Job) -> Commands:
+        if job.deadline is not None and time.monotonic() > job.deadline:
+            return (NotStarted(),)
+        return job.commands()
+
+    def _commit(self, batch: list[tuple[Job, Commands]]) -> None:
+        """One commit: everything in `batch`, then its answers."""
+        reason = self.store.writable()
+        self._note_refusing(reason or "")
+        now_ms = self._now_ms()
+        stamp = tick(self._hlc, now_ms)
+        view = View(self._source)
+        sealer = Sealer(self.replica.replica, self.head, stamp, view)
+        full = StorageFull(reason) if reason else None
+        now = Now(now_ms, stamp, 0)
+        try:
+            results = [self._step(job, commands, now, sealer, view, full) for job, commands in batch]
+        except _Poisoned as poisoned:
+            self._commit([_without(poisoned.job, job, commands) for job, commands in batch])
+            return
+        sealer.seal()
+        if sealer.frames:
+            try:
+                self._write(view, sealer, stamp)
+            except StoreFull as problem:
+                refusal = StorageFull(str(problem))
+                results = [[refusal] * len(commands) for _, commands in batch]
+        receipt = Receipt(encode((self.replica.replica, *self.head)), stamp, 0)
+        answers = [(job, _answer(job, done, receipt)) for (job, _), done in zip(batch, results, strict=True)]
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(_deliver, answers)
+
+    def _step(
+        self,
+        job: Job,
+        commands: Commands,
+        now: Now,
+        sealer: Sealer,
+        view: View,
+        full: StorageFull | None,
+    ) -> list[Result]:
+        """Step one job's commands. A refusal leaves the view as it was."""
+        step = self.replica.step
+        ms, stamp, _ = now
+        results: list[Result] = []
+        for command in commands:
+            if isinstance(command, Refused):
+                results.append(command)
+                continue
+            if full is not None and type(command) is not ExpireHold:
+                results.append(full)
+                continue
+            try:
+                outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
+            except Refused as refusal:
+                results.append(refusal)
+                continue
+            except Exception as bug:
+                log.exception("a command failed by a bug", command=type(command).__name__)
+                raise _Poisoned(job) from bug
+            if outcome.entries:
+                sealer.add(outcome.entries)
+            results.append(outcome)
+        return results
+
+    def _write(self, view: View, sealer: Sealer, stamp: int) -> None:
+        vector = encode_vector({self.replica.replica: sealer.head})
+        rows = eager_rows(view, sealer.frames, progress_rows(vector, stamp))
+        events = sealer.head.seq - self.head.seq
+        self.store.commit(rows, lazy_rows(view), events, vector)
+        self.head = sealer.head
+        self._hlc = stamp
+        self._source.adopt(view.stock)
+        self._sweeper.note(view.expiry)
+
+    def _note_refusing(self, reason: str) -> None:
+        if bool(reason) != bool(self._refusing):
+            log.warning("writes are refused" if reason else "writes are open again", reason=reason)
+        self._refusing = reason
+
+
+def _answer(job: Job, results: Sequence[Result], receipt: Receipt) -> Any:
+    try:
+        return job.answer(results, receipt)
+    except Exception:
+        log.exception("an answer failed by a bug", job=type(job).__name__)
+        return Internal(definite=False)
+
+
+def _without(poisoned: Job, job: Job, commands: Commands) -> tuple[Job, Commands]:
+    return job, (Internal(definite=True),) * len(commands) if job is poisoned else commands
+
+
+def _deliver(answers: list[tuple[Job, Any]]) -> None:
+    for job, answer in answers:
+        job.deliver(answer)

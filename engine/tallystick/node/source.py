@@ -1,0 +1,57 @@
+"""The store as `step` sees it, with the stock items that were looked at lately kept decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import msgspec
+
+from tallystick.core.stock.rights import EMPTY_STOCK, Stock
+from tallystick.store.port import Table
+from tallystick.store.store import Store
+
+_ITEMS_MAX = 200_000
+decode_stock = msgspec.msgpack.Decoder(Stock).decode
+
+
+class StoreSource:
+    """Reads of the engine thread. What it caches is committed state, never more."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._items: dict[bytes, Stock] = {}
+
+    def order(self, key: bytes) -> bytes | None:
+        if self._store.absent(key):
+            return None
+        return self._store.get(Table.ORDERS, key)
+
+    def booking(self, key: bytes) -> bytes | None:
+        return self._store.get(Table.RECEIPTS, key)
+
+    def document(self, key: bytes) -> bytes | None:
+        return self._store.get(Table.DOCUMENTS, key)
+
+    def member(self, key: bytes) -> bytes | None:
+        return self._store.get(Table.MEMBERS, key)
+
+    def stock(self, key: bytes) -> Stock:
+        item = self._items.get(key)
+        if item is None:
+            item = load_stock(self._store.get_lazy(Table.STOCK, key))
+            self._items[key] = item
+        return item
+
+    def adopt(self, stock: Mapping[bytes, Stock]) -> None:
+        """Take note of what a commit has made durable."""
+        if len(self._items) > _ITEMS_MAX:
+            self._items.clear()
+        self._items.update(stock)
+
+
+def load_stock(found: object | None) -> Stock:
+    """A stock row as the store keeps it: the object while it is dirty, bytes at rest."""
+    if found is None:
+        return EMPTY_STOCK
+    return decode_stock(found) if isinstance(found, bytes) else cast(Stock, found)

@@ -1,0 +1,1 @@
+"""The gRPC shell: thin servicers, one table of errors."""

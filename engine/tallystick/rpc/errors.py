@@ -1,0 +1,93 @@
+"""From refusals to `google.rpc.Status`: one table, and the only place that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from tallystick.core.errors import InsufficientStock, Refused
+from tallystick.v1 import write_pb2
+
+DOMAIN = "tallystick"
+RETRY_DELAY_MS = 100
+
+CODES: Mapping[str, int] = {
+    "INVALID_FIELD": code_pb2.INVALID_ARGUMENT,
+    "CURRENCY_MISMATCH": code_pb2.INVALID_ARGUMENT,
+    "LINE_NOT_FOUND": code_pb2.INVALID_ARGUMENT,
+    "QUANTITY_TOO_LARGE": code_pb2.FAILED_PRECONDITION,
+    "ORDER_NOT_FOUND": code_pb2.NOT_FOUND,
+    "STOCK_NOT_FOUND": code_pb2.NOT_FOUND,
+    "ORDER_ID_REUSED": code_pb2.ALREADY_EXISTS,
+    "REQUEST_ID_REUSED": code_pb2.ALREADY_EXISTS,
+    "INSUFFICIENT_STOCK": code_pb2.FAILED_PRECONDITION,
+    "ORDER_CONFIRMED": code_pb2.FAILED_PRECONDITION,
+    "ORDER_CANCELLED": code_pb2.FAILED_PRECONDITION,
+    "ORDER_EXPIRED": code_pb2.FAILED_PRECONDITION,
+    "ORDER_DUPLICATE": code_pb2.FAILED_PRECONDITION,
+    "WRONG_NODE": code_pb2.FAILED_PRECONDITION,
+    "ETAG_MISMATCH": code_pb2.ABORTED,
+    "COUNTER_FULL": code_pb2.FAILED_PRECONDITION,
+    "HISTORY_FULL": code_pb2.FAILED_PRECONDITION,
+    "STORAGE_FULL": code_pb2.RESOURCE_EXHAUSTED,
+    "TOO_MANY_CALLS": code_pb2.RESOURCE_EXHAUSTED,
+    "NODE_STOPPING": code_pb2.UNAVAILABLE,
+    "BEHIND_TOKEN": code_pb2.UNAVAILABLE,
+    "NOT_STARTED": code_pb2.DEADLINE_EXCEEDED,
+    "INTERNAL": code_pb2.INTERNAL,
+}
+"""Reason → gRPC code. A reason that is not here would be a bug: the tests walk all of them."""
+
+_RETRIABLE = {"STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "BEHIND_TOKEN"}
+
+
+class TooManyCalls(Refused):
+    """The node has as many calls in flight as it takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__("TOO_MANY_CALLS", f"{limit} calls are in flight, the most this node takes")
+
+
+def status_of(refused: Refused) -> status_pb2.Status:
+    """The rich error of a refusal."""
+    definite = getattr(refused, "definite", True)
+    details: list[Any] = [
+        error_details_pb2.ErrorInfo(
+            reason=refused.reason,
+            domain=DOMAIN,
+            metadata={**refused.metadata, "definite": "true" if definite else "false"},
+        )
+    ]
+    if "field" in refused.metadata:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=refused.metadata["field"], description=refused.message
+        )
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if isinstance(refused, InsufficientStock):
+        details.append(_insufficient(refused))
+    if refused.reason in _RETRIABLE:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(RETRY_DELAY_MS)
+        details.append(retry)
+    return status_pb2.Status(
+        code=CODES[refused.reason], message=refused.message, details=[_pack(detail) for detail in details]
+    )
+
+
+def _insufficient(refused: InsufficientStock) -> write_pb2.InsufficientStock:
+    rows = [
+        write_pb2.Shortage(
+            sku=row.sku, location=row.location, asked=row.asked, available_here=row.available_here
+        )
+        for row in refused.shortages
+    ]
+    return write_pb2.InsufficientStock(shortages=rows)
+
+
+def _pack(detail: Any) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed

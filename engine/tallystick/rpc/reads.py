@@ -1,0 +1,213 @@
+"""Reads: one table of methods; each reads one committed state in a reader thread."""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from google.protobuf import timestamp_pb2
+
+from tallystick.core.clock import hlc
+from tallystick.core.errors import InvalidField, NotFound
+from tallystick.core.limits import Limits
+from tallystick.core.order.facts import OrderRecord, decode_order
+from tallystick.core.order.status import OrderStatus, fold
+from tallystick.core.order.validate import check_id, check_item, check_text
+from tallystick.core.replica.keys import stock_key
+from tallystick.node.source import load_stock
+from tallystick.rpc.messages import Regions, basic_order, events, full_order, stock_message
+from tallystick.rpc.writes import details_of
+from tallystick.store.port import Table
+from tallystick.store.reader import Reader
+from tallystick.v1 import order_pb2, order_service_pb2, stock_service_pb2
+
+PAGE_SIZE = 100
+_FULL = (order_service_pb2.ORDER_VIEW_UNSPECIFIED, order_service_pb2.ORDER_VIEW_FULL)
+_STAMP_MAX = (1 << 64) - 1
+
+
+class Ask(NamedTuple):
+    """A read under way: where from, and with which names and limits."""
+
+    reader: Reader
+    replica: int
+    regions: Regions
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One unary method: its request, and what answers it."""
+
+    request: Any
+    answer: Callable[[Ask, Any], Any]
+
+
+def get_order(ask: Ask, request: order_service_pb2.GetOrderRequest) -> order_service_pb2.GetOrderResponse:
+    """One order, in full."""
+    record = _record(ask, request.order_id)
+    return order_service_pb2.GetOrderResponse(order=_full(ask, request.order_id, record, fold(record)))
+
+
+def list_orders(
+    ask: Ask, request: order_service_pb2.ListOrdersRequest
+) -> order_service_pb2.ListOrdersResponse:
+    """Orders by time of placing, newest first, by whichever index the filters choose."""
+    check_text("customer", request.customer, ask.limits.customer_bytes_max)
+    size = _page_size(request.page_size, ask.limits)
+    span = _span(request)
+    stop = _resume(request.page_token, span) if request.page_token else span.stop
+    full = request.view in _FULL
+    response = order_service_pb2.ListOrdersResponse()
+    last = b""
+    for key, order_id, status in _listed(ask, request, span, stop):
+        if len(response.orders) == size:
+            response.next_page_token = urlsafe_b64encode(last).decode()
+            break
+        last = key
+        response.orders.append(
+            _full(ask, order_id, status.record, status) if full else basic_order(order_id, status)
+        )
+    return response
+
+
+def list_order_events(
+    ask: Ask, request: order_service_pb2.ListOrderEventsRequest
+) -> order_service_pb2.ListOrderEventsResponse:
+    """An order's history, oldest first. Page tokens count events."""
+    size = _page_size(request.page_size, ask.limits)
+    history = events(_record(ask, request.order_id))
+    if request.page_token and not request.page_token.isdecimal():
+        raise InvalidField("page_token", "is not one that a list has given")
+    start = int(request.page_token or 0)
+    page = history[start : start + size]
+    rest = len(history) > start + size
+    return order_service_pb2.ListOrderEventsResponse(
+        events=page, next_page_token=str(start + size) if rest else ""
+    )
+
+
+def get_stock(ask: Ask, request: stock_service_pb2.GetStockRequest) -> stock_service_pb2.GetStockResponse:
+    """One stock item."""
+    check_item("stock", request.sku, request.location, ask.limits)
+    key = stock_key(request.sku, request.location)
+    found = ask.reader.get_lazy(Table.STOCK, key)
+    if found is None:
+        raise NotFound(
+            "STOCK_NOT_FOUND",
+            f"nothing was ever booked under {request.sku!r}"
+            + (f" at {request.location!r}" if request.location else " without a location"),
+            {"sku": request.sku, "location": request.location},
+        )
+    return stock_service_pb2.GetStockResponse(stock=stock_message(key, load_stock(found), ask.replica))
+
+
+def list_stock(ask: Ask, request: stock_service_pb2.ListStockRequest) -> stock_service_pb2.ListStockResponse:
+    """Stock items by sku and location."""
+    check_text("sku_prefix", request.sku_prefix, ask.limits.sku_bytes_max)
+    size = _page_size(request.page_size, ask.limits)
+    prefix = request.sku_prefix.encode()
+    start = _token(request.page_token) + b"\0" if request.page_token else prefix or None
+    response = stock_service_pb2.ListStockResponse()
+    last = b""
+    for key, found in ask.reader.scan(Table.STOCK, start, None):
+        if not key.startswith(prefix):
+            break
+        if len(response.stock) == size:
+            response.next_page_token = urlsafe_b64encode(last).decode()
+            break
+        last = key
+        response.stock.append(stock_message(key, load_stock(found), ask.replica))
+    return response
+
+
+class _Span(NamedTuple):
+    """A range of an index, and how many bytes of its keys come before the order id."""
+
+    table: Table
+    start: bytes
+    stop: bytes
+    before_id: int
+
+
+def _span(request: order_service_pb2.ListOrdersRequest) -> _Span:
+    since = _stamp(request.placed_from) if request.HasField("placed_from") else 0
+    until = _stamp(request.placed_until) if request.HasField("placed_until") else _STAMP_MAX
+    start, stop = since.to_bytes(8), until.to_bytes(8)
+    if request.customer:
+        prefix = request.customer.encode() + b"\0"
+        return _Span(Table.BY_CUSTOMER, prefix + start, prefix + stop, len(prefix) + 8)
+    if request.state:
+        prefix = bytes((request.state,)) if 0 < request.state < 256 else b"\xff"
+        return _Span(Table.BY_STATUS, prefix + start, prefix + stop, 9)
+    return _Span(Table.BY_TIME, start, stop, 8)
+
+
+def _listed(
+    ask: Ask, request: order_service_pb2.ListOrdersRequest, span: _Span, stop: bytes
+) -> Iterator[tuple[bytes, str, OrderStatus]]:
+    """What the index names and the order bears out: an index may be a checkpoint behind a change."""
+    for key, _ in ask.reader.scan(span.table, span.start, stop, reverse=True):
+        order_id = key[span.before_id :]
+        data = ask.reader.get(Table.ORDERS, order_id)
+        if data is None:
+            continue
+        status = fold(decode_order(data))
+        counts = status.counts
+        if counts is None or counts.claim.hlc != int.from_bytes(key[span.before_id - 8 : span.before_id]):
+            continue
+        if request.state and int(counts.state) != int(request.state):
+            continue
+        yield key, order_id.decode(), status
+
+
+def _resume(token: str, span: _Span) -> bytes:
+    key = _token(token)
+    if not span.start <= key < span.stop:
+        raise InvalidField("page_token", "belongs to a list with other filters")
+    return key
+
+
+def _token(token: str) -> bytes:
+    try:
+        return urlsafe_b64decode(token)
+    except (Base64Error, ValueError) as problem:
+        raise InvalidField("page_token", "is not one that a list has given") from problem
+
+
+def _stamp(time: timestamp_pb2.Timestamp) -> int:
+    milliseconds = time.seconds * 1000 + -(-time.nanos // 1_000_000)
+    return min(max(0, hlc(milliseconds)), _STAMP_MAX)
+
+
+def _page_size(asked: int, limits: Limits) -> int:
+    if not 0 <= asked <= limits.page_size_max:
+        raise InvalidField("page_size", f"must be 1 to {limits.page_size_max}, not {asked}")
+    return asked or min(PAGE_SIZE, limits.page_size_max)
+
+
+def _record(ask: Ask, order_id: str) -> OrderRecord:
+    check_id("order_id", order_id, ask.limits)
+    data = ask.reader.get(Table.ORDERS, order_id.encode())
+    if data is None:
+        raise NotFound("ORDER_NOT_FOUND", f"no order {order_id} is known here", {"order_id": order_id})
+    return decode_order(data)
+
+
+def _full(ask: Ask, order_id: str, record: OrderRecord, status: OrderStatus) -> order_pb2.Order:
+    return full_order(order_id, status, details_of(order_id, record, status, ask.reader.get), ask.regions)
+
+
+ORDER_READS: Mapping[str, Read] = {
+    "GetOrder": Read(order_service_pb2.GetOrderRequest, get_order),
+    "ListOrders": Read(order_service_pb2.ListOrdersRequest, list_orders),
+    "ListOrderEvents": Read(order_service_pb2.ListOrderEventsRequest, list_order_events),
+}
+
+STOCK_READS: Mapping[str, Read] = {
+    "GetStock": Read(stock_service_pb2.GetStockRequest, get_stock),
+    "ListStock": Read(stock_service_pb2.ListStockRequest, list_stock),
+}

@@ -1,0 +1,120 @@
+"""From request messages to the core's commands. Protobuf types stop here."""
+
+from __future__ import annotations
+
+from google.protobuf import duration_pb2
+
+from tallystick.core.errors import InvalidField
+from tallystick.core.order.facts import Adjustment, Body, ConfirmWhen, Line, ShortageMode
+from tallystick.core.replica import commands
+from tallystick.core.stock.receipts import Items
+from tallystick.rpc.details import changes, flatten
+from tallystick.v1 import order_pb2, order_service_pb2, stock_service_pb2
+
+_ON_PLACING = int(ConfirmWhen.ON_PLACING)
+_ALL_OR_NONE = int(ShortageMode.ALL_OR_NONE)
+
+
+def place(order: order_pb2.Order, actor: str) -> commands.PlaceOrder:
+    """The hot path: one look at each field."""
+    lines: list[Line] = []
+    for line in order.lines:
+        lines.append(
+            Line(
+                line.line_id or str(len(lines) + 1),
+                line.sku,
+                line.quantity,
+                line.location,
+                line.untracked,
+                line.unit_price,
+                line.amount,
+                line.description,
+            )
+        )
+    confirm_when, shortage_mode = order.confirm_when, order.shortage_mode
+    body = Body(
+        order.currency,
+        tuple(lines),
+        order.customer,
+        tuple(_adjustment(a) for a in order.adjustments) if order.adjustments else (),
+        0 if confirm_when == _ON_PLACING else confirm_when,
+        hold_ms(order.hold) if order.HasField("hold") else 0,
+        0 if shortage_mode == _ALL_OR_NONE else shortage_mode,
+        flatten(order.details) if order.HasField("details") else {},
+    )
+    return commands.PlaceOrder(order.id, body, actor, order.total if order.HasField("total") else None)
+
+
+def place_order(request: order_service_pb2.PlaceOrderRequest) -> commands.PlaceOrder:
+    return place(request.order, request.actor)
+
+
+def confirm_order(request: order_service_pb2.ConfirmOrderRequest) -> commands.ConfirmOrder:
+    return commands.ConfirmOrder(request.order_id, request.request_id, request.actor)
+
+
+def extend_hold(request: order_service_pb2.ExtendHoldRequest) -> commands.ExtendHold:
+    hold = hold_ms(request.hold) if request.HasField("hold") else 0
+    return commands.ExtendHold(request.order_id, request.request_id, hold, request.actor)
+
+
+def record_payment(request: order_service_pb2.RecordPaymentRequest) -> commands.RecordPayment:
+    payment = request.payment
+    return commands.RecordPayment(
+        request.order_id,
+        payment.payment_id,
+        payment.kind,
+        payment.amount,
+        payment.currency,
+        payment.reference,
+        request.actor,
+    )
+
+
+def cancel_order(request: order_service_pb2.CancelOrderRequest) -> commands.CancelOrder:
+    lines = tuple((line.line_id, line.quantity) for line in request.lines)
+    return commands.CancelOrder(request.order_id, request.request_id, lines, request.reason, request.actor)
+
+
+def edit_order(request: order_service_pb2.EditOrderRequest) -> commands.EditOrder:
+    changed, replaced = changes(request.details, request.update_mask.paths)
+    return commands.EditOrder(
+        request.order_id, request.request_id, changed, replaced, request.etag, request.actor
+    )
+
+
+def receive_stock(request: stock_service_pb2.ReceiveStockRequest) -> commands.ReceiveStock:
+    return commands.ReceiveStock(request.receipt_id, request.node, _items(request), request.actor)
+
+
+def adjust_stock(request: stock_service_pb2.AdjustStockRequest) -> commands.AdjustStock:
+    return commands.AdjustStock(
+        request.adjustment_id, request.node, _items(request), request.reason, request.actor
+    )
+
+
+def set_policy(request: stock_service_pb2.SetStockPolicyRequest) -> commands.SetOverbooking:
+    return commands.SetOverbooking(
+        request.request_id,
+        request.node,
+        request.sku,
+        request.location,
+        request.overbooking_limit,
+        request.actor,
+    )
+
+
+def hold_ms(hold: duration_pb2.Duration) -> int:
+    """A duration in milliseconds, rounded down. Raises InvalidField unless it is more than 0."""
+    milliseconds = hold.seconds * 1000 + hold.nanos // 1_000_000
+    if milliseconds <= 0:
+        raise InvalidField("hold", "must be more than 0")
+    return milliseconds
+
+
+def _adjustment(adjustment: order_pb2.Adjustment) -> Adjustment:
+    return Adjustment(adjustment.adjustment_id, adjustment.kind, adjustment.amount, adjustment.description)
+
+
+def _items(request: stock_service_pb2.ReceiveStockRequest | stock_service_pb2.AdjustStockRequest) -> Items:
+    return tuple((item.sku, item.location, item.quantity) for item in request.items)

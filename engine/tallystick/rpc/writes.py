@@ -1,0 +1,263 @@
+"""Writes: one table of methods, and the jobs that carry them through the engine thread.
+
+A job reads its request and makes its answer in the engine thread, so that the loop thread moves bytes only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
+
+from tallystick.core.clock import hlc_ms
+from tallystick.core.errors import InvalidField, Refused
+from tallystick.core.order.document import show
+from tallystick.core.order.facts import IntentKind, OrderRecord
+from tallystick.core.order.status import OrderStatus, fold
+from tallystick.core.replica.commands import Command
+from tallystick.core.replica.outcome import Outcome
+from tallystick.core.replica.view import decode_document
+from tallystick.node.engine import Receipt, Result
+from tallystick.rpc import requests
+from tallystick.rpc.errors import status_of
+from tallystick.rpc.messages import Regions, basic_order, full_order, stock_message
+from tallystick.store.port import Table
+from tallystick.store.store import Store
+from tallystick.v1 import order_pb2, order_service_pb2, stock_service_pb2, write_pb2
+
+BATCH_ORDERS_MAX = 1_000
+_BASIC = order_service_pb2.ORDER_VIEW_BASIC
+_FULL = order_service_pb2.ORDER_VIEW_FULL
+_DECIDED = write_pb2.DISPOSITION_DECIDED
+_RECORDED = write_pb2.DISPOSITION_RECORDED
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What answers are made with: the committed store, who we are, where regions are known."""
+
+    store: Store
+    replica: int
+    regions: Regions
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One unary method: its messages, and the two ways between them and the core."""
+
+    request: Any
+    response: Any
+    command: Callable[[Any], Command]
+    fill: Callable[[Any, Any, Outcome, Site], None]
+
+
+class UnaryJob:
+    """One unary write."""
+
+    __slots__ = ("_data", "_future", "_request", "_site", "_write", "deadline")
+
+    def __init__(
+        self, write: Write, data: bytes, deadline: float | None, site: Site, future: asyncio.Future[Any]
+    ) -> None:
+        self._write = write
+        self._data = data
+        self._site = site
+        self._future = future
+        self._request: Any = None
+        self.deadline = deadline
+
+    def commands(self) -> Sequence[Command | Refused]:
+        try:
+            self._request = parse(self._write.request, self._data)
+            return (self._write.command(self._request),)
+        except Refused as refusal:
+            return (refusal,)
+
+    def answer(self, results: Sequence[Result], receipt: Receipt) -> bytes | status_pb2.Status:
+        result = results[0]
+        if isinstance(result, Refused):
+            return status_of(result)
+        response = self._write.response(write=_write_result(result, receipt))
+        self._write.fill(response, self._request, result, self._site)
+        return bytes(response.SerializeToString())
+
+    def deliver(self, answer: bytes | status_pb2.Status | Refused) -> None:
+        if not self._future.done():
+            self._future.set_result(status_of(answer) if isinstance(answer, Refused) else answer)
+
+
+class BatchJob:
+    """One message of a PlaceOrders stream. `sink` gets the answer, on the loop."""
+
+    __slots__ = ("_data", "_full", "_numbers", "_sink", "_site", "deadline")
+
+    def __init__(
+        self,
+        data: bytes,
+        deadline: float | None,
+        site: Site,
+        sink: Callable[[bytes | status_pb2.Status], None],
+    ) -> None:
+        self._data = data
+        self._site = site
+        self._sink = sink
+        self._numbers: list[int] = []
+        self._full = False
+        self.deadline = deadline
+
+    def commands(self) -> Sequence[Command | Refused]:
+        try:
+            request = parse(order_service_pb2.PlaceOrdersRequest, self._data)
+        except Refused as refusal:
+            return (refusal,)
+        if len(request.orders) > BATCH_ORDERS_MAX:
+            return (InvalidField("orders", f"must be 0 to {BATCH_ORDERS_MAX}, not {len(request.orders)}"),)
+        self._full = request.view == _FULL
+        actor = request.actor
+        numbers = self._numbers
+        commands: list[Command | Refused] = []
+        for numbered in request.orders:
+            numbers.append(numbered.number)
+            try:
+                commands.append(requests.place(numbered.order, actor))
+            except Refused as refusal:
+                commands.append(refusal)
+        return commands
+
+    def answer(self, results: Sequence[Result], receipt: Receipt) -> bytes | status_pb2.Status:
+        numbers = self._numbers
+        if len(results) != len(numbers):  # the message as a whole was refused
+            refusal = results[0]
+            assert isinstance(refusal, Refused)
+            return status_of(refusal)
+        response = order_service_pb2.PlaceOrdersResponse()
+        response.write.consistency_token = receipt.token
+        response.write.replicated_to = receipt.replicated_to
+        response.write.disposition = _DECIDED
+        seconds, rest = divmod(hlc_ms(receipt.hlc), 1000)
+        nanos = rest * 1_000_000
+        add = response.answers.add
+        for number, result in zip(numbers, results, strict=True):
+            answer = add(number=number)
+            if isinstance(result, Refused):
+                answer.error.CopyFrom(status_of(result))
+            elif self._full or result.replayed or result.record.decisions:
+                answer.replayed = result.replayed
+                _fill_one(answer.order, result, self._site, full=self._full)
+            else:
+                _fill_fresh(answer.order, result, seconds, nanos)
+        return response.SerializeToString()
+
+    def deliver(self, answer: bytes | status_pb2.Status | Refused) -> None:
+        self._sink(status_of(answer) if isinstance(answer, Refused) else answer)
+
+
+def details_of(
+    order_id: str, record: OrderRecord, status: OrderStatus, get: Callable[[Table, bytes], bytes | None]
+) -> dict[str, str]:
+    """The order's details as they stand, read with `get` if they were ever edited."""
+    if status.counts is None:
+        return {}
+    placed = status.counts.body.details
+    if not any(intent.kind == IntentKind.EDIT for intent in record.intents):
+        return dict(placed)
+    data = get(Table.DOCUMENTS, order_id.encode())
+    return show(decode_document(data), placed) if data is not None else dict(placed)
+
+
+def _fill_fresh(order: order_pb2.Order, outcome: Outcome, seconds: int, nanos: int) -> None:
+    """A placing of this very commit, in the basic view."""
+    order.id = outcome.order_id
+    placed = outcome.record.claims[0].placed
+    time = order.place_time
+    time.seconds = seconds
+    time.nanos = nanos
+    if placed.hold_until_ms:
+        order.state = order_pb2.ORDER_STATE_HELD
+        order.hold_expire_time.FromMilliseconds(placed.hold_until_ms)
+    else:
+        order.state = order_pb2.ORDER_STATE_CONFIRMED
+    for line_id, units in placed.short:
+        order.lines.add(line_id=line_id, cancelled_quantity=units)
+
+
+def _fill_one(order: order_pb2.Order, outcome: Outcome, site: Site, *, full: bool) -> None:
+    status = fold(outcome.record)
+    if not full:
+        order.CopyFrom(basic_order(outcome.order_id, status))
+        return
+    details = details_of(outcome.order_id, outcome.record, status, site.store.get)
+    order.CopyFrom(full_order(outcome.order_id, status, details, site.regions))
+
+
+def _fill_order(response: Any, request: Any, outcome: Outcome, site: Site) -> None:
+    _fill_one(response.order, outcome, site, full=True)
+
+
+def _fill_placed(response: Any, request: Any, outcome: Outcome, site: Site) -> None:
+    _fill_one(response.order, outcome, site, full=request.view != _BASIC)
+
+
+def _fill_stocks(response: Any, request: Any, outcome: Outcome, site: Site) -> None:
+    response.stock.extend(stock_message(key, stock, site.replica) for key, stock in outcome.stock)
+
+
+def _fill_stock(response: Any, request: Any, outcome: Outcome, site: Site) -> None:
+    key, stock = outcome.stock[0]
+    response.stock.CopyFrom(stock_message(key, stock, site.replica))
+
+
+def _write_result(outcome: Outcome, receipt: Receipt) -> write_pb2.WriteResult:
+    return write_pb2.WriteResult(
+        consistency_token=receipt.token,
+        replicated_to=receipt.replicated_to,
+        disposition=_RECORDED if outcome.recorded else _DECIDED,
+        replayed=outcome.replayed,
+    )
+
+
+def parse(kind: Any, data: bytes) -> Any:
+    """Read a request. Raises InvalidField on bytes that are not one."""
+    try:
+        return kind.FromString(data)
+    except DecodeError as problem:
+        raise InvalidField("request", f"is not a {kind.DESCRIPTOR.full_name}") from problem
+
+
+_ORDERS = order_service_pb2
+_STOCK = stock_service_pb2
+
+ORDER_WRITES: Mapping[str, Write] = {
+    "PlaceOrder": Write(
+        _ORDERS.PlaceOrderRequest, _ORDERS.PlaceOrderResponse, requests.place_order, _fill_placed
+    ),
+    "ConfirmOrder": Write(
+        _ORDERS.ConfirmOrderRequest, _ORDERS.ConfirmOrderResponse, requests.confirm_order, _fill_order
+    ),
+    "ExtendHold": Write(
+        _ORDERS.ExtendHoldRequest, _ORDERS.ExtendHoldResponse, requests.extend_hold, _fill_order
+    ),
+    "RecordPayment": Write(
+        _ORDERS.RecordPaymentRequest, _ORDERS.RecordPaymentResponse, requests.record_payment, _fill_order
+    ),
+    "CancelOrder": Write(
+        _ORDERS.CancelOrderRequest, _ORDERS.CancelOrderResponse, requests.cancel_order, _fill_order
+    ),
+    "EditOrder": Write(_ORDERS.EditOrderRequest, _ORDERS.EditOrderResponse, requests.edit_order, _fill_order),
+}
+
+STOCK_WRITES: Mapping[str, Write] = {
+    "ReceiveStock": Write(
+        _STOCK.ReceiveStockRequest, _STOCK.ReceiveStockResponse, requests.receive_stock, _fill_stocks
+    ),
+    "AdjustStock": Write(
+        _STOCK.AdjustStockRequest, _STOCK.AdjustStockResponse, requests.adjust_stock, _fill_stocks
+    ),
+    "SetStockPolicy": Write(
+        _STOCK.SetStockPolicyRequest, _STOCK.SetStockPolicyResponse, requests.set_policy, _fill_stock
+    ),
+}

@@ -1,0 +1,76 @@
+"""Knowing without a look-up that a new order id is not there.
+
+Every look-up in LMDB gives the interpreter lock away, which is ruinous beside a busy thread, and placing an
+order has to know that its id is new. Ids that are drawn in time order (UUIDv7, counters) arrive at one edge
+of the table, so it suffices to know all keys near that edge.
+"""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Final
+
+from tallystick.store.port import Rows
+
+KEYS_MAX: Final = 50_000
+_SAMPLE_STEP: Final = 50
+_MISSES_MAX: Final = 64
+
+Neighbours = Callable[[bytes], tuple[bytes | None, bytes | None]]
+
+
+class EdgeCache:
+    """All keys of a table in one window, floor < key < ceiling, exactly as of the last commit.
+
+    A key in the window that isn't among them is certainly absent. When they become too many, the floor rises
+    to their median. When new keys keep coming elsewhere (one outlier such as `zzz` ends the use of the right
+    edge), the window moves to where they come.
+    """
+
+    __slots__ = ("_ceiling", "_floor", "_keys", "_keys_max", "_misses")
+
+    def __init__(self, last_key: bytes | None, keys_max: int = KEYS_MAX) -> None:
+        self._floor = b"" if last_key is None else last_key
+        self._ceiling: bytes | None = None
+        # A dict, because its order does not depend on the process: a simulated run replays to the byte.
+        self._keys: dict[bytes, None] = {}
+        self._keys_max = keys_max
+        self._misses = 0
+
+    def absent(self, key: bytes) -> bool:
+        """Whether the key is certainly not in the table. False says nothing."""
+        return key not in self._keys and key > self._floor and (self._ceiling is None or key < self._ceiling)
+
+    def add(self, rows: Rows) -> None:
+        """These rows were committed."""
+        self._keys.update(dict.fromkeys(rows))
+        if None in rows.values():
+            for key, value in rows.items():
+                if value is None:
+                    del self._keys[key]
+        if len(self._keys) > self._keys_max:
+            self._trim()
+
+    def missed(self, key: bytes, neighbours: Neighbours) -> None:
+        """The key turned out to be absent, and we could not tell.
+
+        `neighbours` answers the greatest key of the table below it and the smallest above it. It is asked
+        only once in a while: should ids come in no order at all, the window is useless but costs little.
+        """
+        self._misses += 1
+        if self._misses >= _MISSES_MAX:
+            below, self._ceiling = neighbours(key)
+            self._floor = b"" if below is None else below
+            self._keys = {}
+            self._misses = 0
+
+    def _trim(self) -> None:
+        self._keep_above(self._floor)
+        if self._ceiling is not None:
+            self._keys = dict.fromkeys(filter(self._ceiling.__gt__, self._keys))
+        if len(self._keys) > self._keys_max // 2:
+            sample = sorted(islice(self._keys, 0, None, _SAMPLE_STEP))
+            self._floor = sample[len(sample) // 2]
+            self._keep_above(self._floor)
+
+    def _keep_above(self, floor: bytes) -> None:
+        self._keys = dict.fromkeys(filter(floor.__lt__, self._keys))
