@@ -118,7 +118,10 @@ def headline(error: errors.TallystickError, target: str = "") -> str:
 
 
 class CommandFailed(click.ClickException):
-    """An error of the SDK, told and turned into an exit code. `again` repeats a write safely; empty for reads."""
+    """An error of the SDK, told and turned into an exit code.
+
+    `again` is the command that repeats a write safely; empty for reads.
+    """
 
     def __init__(self, error: errors.TallystickError, call: Call, again: str = "") -> None:
         super().__init__(str(error))
@@ -150,6 +153,15 @@ class Interrupted(click.ClickException):
 
     def show(self, file: object = None) -> None:
         click.echo(f"\ntally: {self.message}", err=True)
+
+
+class BadInput(click.ClickException):
+    """A file says something that can't be sent."""
+
+    exit_code = ExitCode.USAGE
+
+    def show(self, file: object = None) -> None:
+        click.echo(f"tally: {printable(self.message)}", err=True)
 
 
 class NodeNotStarted(click.ClickException):

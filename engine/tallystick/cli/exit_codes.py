@@ -28,7 +28,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.UNREACHABLE: "no node took it in time; nothing happened",
     ExitCode.NOT_FOUND: "no such order, line or item; nothing happened",
     ExitCode.NODE_FAULT: "the node failed, or could not start; nothing happened",
-    ExitCode.BUG: "a bug in tally itself; a write under way may have happened",
+    ExitCode.BUG: "a fault within tally; a write under way may have happened",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C); a write under way may have happened",
 }
 

@@ -25,6 +25,9 @@ from tallystick.cli.parsing import parse_duration
 DEFAULT_TARGET = "127.0.0.1:7411"
 DEFAULT_TIMEOUT = "10s"
 
+Id = tuple[tuple[str, ...], str]
+"""An id that makes repeating a write safe: the names of its option, and its value."""
+
 T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -88,10 +91,10 @@ class Call:
     def is_table(self) -> bool:
         return self.output is Format.TABLE
 
-    def again(self, *ids: tuple[tuple[str, ...], str]) -> str:
+    def again(self, *ids: Id) -> str:
         """The command line that repeats this command under the same ids.
 
-        Each id is (the names of its option, its value); one that was typed already is not added.
+        An id that was typed already is not added.
         """
         words = list(self.arguments)
         added = []
@@ -148,29 +151,36 @@ def _positive(timeout: timedelta) -> timedelta:
 
 
 def _shared(*, at_root: bool) -> list[Callable[[Any], Any]]:
-    def option(*names: str, env: str, default: str | None, help: str, **rest: Any) -> Callable[[Any], Any]:
-        told = f"{help}  [env: {env}; default: {default or 'the OS user'}]"
+    def option(*names: str, env: str, default: str | None, told: str, **rest: Any) -> Callable[[Any], Any]:
+        full = f"{told}  [env: {env}; default: {default or 'the OS user'}]"
         return click.option(
             *names,
             envvar=env if at_root else None,
             default=default if at_root else None,
-            help=told,
+            help=full,
             **rest,
         )
 
     return [
-        option("--target", metavar="HOST:PORT", env="TALLY_TARGET", default=DEFAULT_TARGET, help="The node."),
+        option("--target", metavar="HOST:PORT", env="TALLY_TARGET", default=DEFAULT_TARGET, told="The node."),
         option(
             "--timeout",
             type=DURATION,
             metavar="DURATION",
             env="TALLY_TIMEOUT",
             default=DEFAULT_TIMEOUT,
-            help="How long to try, retries included.",
+            told="How long to try, retries included.",
         ),
-        option("--actor", metavar="NAME", env="TALLY_ACTOR", default=None, help="Who does it, for the history."),
         option(
-            "-o", "--output", type=FORMAT, env="TALLY_OUTPUT", default="table", help="How to print the answer."
+            "--actor", metavar="NAME", env="TALLY_ACTOR", default=None, told="Who does it, for the history."
+        ),
+        option(
+            "-o",
+            "--output",
+            type=FORMAT,
+            env="TALLY_OUTPUT",
+            default="table",
+            told="How to print the answer.",
         ),
     ]
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from tallystick.cli.errors import CommandFailed, Interrupted
-from tallystick.cli.options import Call
-from tallystick.client import Client, TallystickError
+from tallystick.cli.options import Call, Id
+from tallystick.client import Client, Disposition, TallystickError, WriteResult
 
 T = TypeVar("T")
 
 
-def converse(call: Call, talk: Callable[[Client], Awaitable[T]], *, again: str = "") -> T:
-    """Run `talk` with a client. `again` is the command that repeats a write safely; empty for reads."""
+def converse(call: Call, talk: Callable[[Client], Awaitable[T]], *, ids: Sequence[Id] | None = None) -> T:
+    """Run `talk` with a client.
+
+    `ids` are what makes repeating a write safe, and are read when it has failed; None for reads.
+    """
+
+    def again() -> str:
+        return "" if ids is None else call.again(*ids)
 
     async def conversation() -> T:
         async with Client(call.target, timeout_s=call.timeout_s, actor=call.actor) as client:
@@ -23,6 +29,13 @@ def converse(call: Call, talk: Callable[[Client], Awaitable[T]], *, again: str =
     try:
         return asyncio.run(conversation())
     except TallystickError as error:
-        raise CommandFailed(error, call, again) from error
+        raise CommandFailed(error, call, again()) from error
     except KeyboardInterrupt:
-        raise Interrupted(again) from None
+        raise Interrupted(again()) from None
+
+
+def written(write: WriteResult) -> str:
+    """What a person should know of how a write came about; usually nothing."""
+    told = ["asked for before; nothing was written now"] if write.replayed else []
+    told += ["recorded; the order's owner decides"] if write.disposition is Disposition.RECORDED else []
+    return f" ({'; '.join(told)})" if told else ""

@@ -41,25 +41,28 @@ class Attempts:
             self.lose(node)
         if not self.lost_at or (failure.verdict and self.lost_at == {node}):
             return failure.error
+        return self._unknown(
+            f"no attempt was answered with certainty; the last: {failure.error}", failure.error
+        )
+
+    def give_up(
+        self, why: str, *, under_way: bool, if_never_sent: type[Unavailable] = Unavailable
+    ) -> TallystickError:
+        """The error to raise when waiting ends; `under_way`: an attempt still has no answer."""
+        if under_way or self.lost_at:
+            return self._unknown(why)
+        return if_never_sent(f"{why}; nothing was sent")
+
+    def _unknown(self, why: str, cause: TallystickError | None = None) -> OutcomeUnknown:
         error = OutcomeUnknown(
-            f"it may have happened: no attempt was answered with certainty; the last: {failure.error}",
-            reason=failure.error.reason,
-            metadata=failure.error.metadata,
+            f"it may have happened: {why}",
+            reason=cause.reason if cause else "",
+            metadata=cause.metadata if cause else None,
             request_id=self.request_id,
             order_id=self.order_id,
         )
-        error.__cause__ = failure.error
+        error.__cause__ = cause
         return error
-
-    def expire(self, under_way: bool, timeout_s: float) -> TallystickError:
-        """The error to raise when the deadline passes; `under_way`: an attempt waits for its answer."""
-        if under_way or self.lost_at:
-            return OutcomeUnknown(
-                f"it may have happened: no answer within {timeout_s:g} s",
-                request_id=self.request_id,
-                order_id=self.order_id,
-            )
-        return Unavailable(f"no node took it within {timeout_s:g} s; nothing was sent")
 
 
 def backoff_s(tries: int, retry_after_s: float, luck: float) -> float:

@@ -48,7 +48,7 @@ class Limits(NamedTuple):
 class Batcher(Generic[T]):
     """One stream's part of the policy. Streams that share `queue` share the work."""
 
-    def __init__(self, queue: deque[T], limits: Limits = Limits()) -> None:
+    def __init__(self, queue: deque[T], limits: Limits) -> None:
         self._queue = queue
         self._limits = limits
         self._under_way: dict[int, tuple[T, int]] = {}  # by number, with the message that it left in

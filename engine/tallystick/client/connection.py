@@ -95,7 +95,7 @@ class Connection:
         return self._node
 
     async def _learn(self) -> TallystickError | None:
-        """Ask who is there, as soon as there is a connection. Answers an error that will not pass by itself."""
+        """Ask who is there once there is a connection. Answers an error that will not pass by itself."""
         try:
             status = await self.cluster.GetStatus(
                 cluster_service_pb2.GetStatusRequest(), timeout=_STATUS_TIMEOUT_S, wait_for_ready=True

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import random
 from collections import deque
 
+import msgspec
+
 from tallystick.client.attempts import backoff_s
 from tallystick.client.connection import Connection
-from tallystick.client.convert import placed_order, placing_bytes, write_result
+from tallystick.client.convert import placed_order, placing_bytes
 from tallystick.client.deadlines import Deadlines
-from tallystick.client.errors import ClientClosed, InvalidRequest, OutcomeUnknown, TallystickError
+from tallystick.client.errors import ClientClosed, InvalidRequest
 from tallystick.client.failures import failure_of_status
 from tallystick.client.stream import Answer, OrderStream, Placing
 from tallystick.client.values.order import Order
@@ -20,6 +23,8 @@ from tallystick.v1 import order_service_pb2
 
 # A request holds 1 MiB. One that is larger would break the stream, for its neighbours too.
 _ORDER_BYTES_MAX = (1 << 20) - 4096
+_FAREWELL_S = 2.0
+_CLOSED = "the client was closed"
 
 
 class Placer:
@@ -35,10 +40,13 @@ class Placer:
         self._streams = [OrderStream(connection, self._queue, header) for _ in range(streams)]
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
-        self._emptied: asyncio.Future[None] | None = None
+        self._closed = False
+        self._emptied: asyncio.Event | None = None
 
     async def place(self, order: Order, timeout_s: float) -> PlacedOrder:
         """Place one order. Raises TallystickError; after OutcomeUnknown it may be placed."""
+        if self._closing:
+            raise ClientClosed(f"{_CLOSED}; nothing was sent")
         number = next(self._numbers)
         payload = placing_bytes(number, order)
         if len(payload) > _ORDER_BYTES_MAX:
@@ -54,12 +62,72 @@ class Placer:
         try:
             while True:
                 answer = await self._send(call)
-                message = answer.message
-                if not message.HasField("error"):
-                    return placed_order(message.order, answer.write)
+                if not answer.message.HasField("error"):
+                    return _placed(answer)
                 await self._fail_or_wait(call, answer)
         finally:
             del self._calls[number]
             if self._emptied is not None and not self._calls:
-                self._emptied.set_result(None)
+                self._emptied.set()
 
+    def _send(self, call: Placing) -> asyncio.Future[Answer]:
+        """Queue a call and see that some stream takes it; the future is its answer."""
+        if self._closed:
+            raise call.give_up(_CLOSED, under_way=False, if_never_sent=ClientClosed)
+        call.future = self._loop.create_future()
+        call.sent_to = ""
+        self._queue.append(call)
+        if not self._tasks:
+            self._tasks = [self._loop.create_task(stream.run()) for stream in self._streams]
+        for stream in self._streams:
+            if stream.wake():
+                break
+        return call.future
+
+    async def _fail_or_wait(self, call: Placing, answer: Answer) -> None:
+        """Raise what an order was refused with, unless waiting may mend it within the deadline."""
+        failure = failure_of_status(answer.message.error)
+        error = call.fail(failure, answer.node)
+        delay = backoff_s(call.count, failure.retry_after_s, random.random())
+        if not failure.retryable or self._loop.time() + delay >= call.deadline:
+            raise error
+        call.count += 1
+        await asyncio.sleep(delay)
+
+    def _expire(self, now: float) -> float:
+        """Fail the calls whose deadline has passed; the earliest of the others."""
+        following = float("inf")
+        for call in self._calls.values():
+            if call.deadline > now:
+                following = min(following, call.deadline)
+            elif not call.settled:
+                call.settle(
+                    call.give_up(f"no answer within {call.timeout_s:g} s", under_way=bool(call.sent_to))
+                )
+        return following
+
+    async def close(self, grace_s: float) -> None:
+        """Take no more orders, give those under way `grace_s` seconds, fail the rest, close the streams."""
+        self._closing = True
+        if self._calls:
+            self._emptied = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), grace_s)
+        self._closed = True
+        for call in self._calls.values():
+            call.settle(call.give_up(_CLOSED, under_way=bool(call.sent_to), if_never_sent=ClientClosed))
+        self._deadlines.stop()
+        for stream in self._streams:
+            stream.close()
+        if self._tasks:
+            _, stuck = await asyncio.wait(self._tasks, timeout=_FAREWELL_S)
+            for task in stuck:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _placed(answer: Answer) -> PlacedOrder:
+    write = answer.write
+    if answer.message.replayed:
+        write = msgspec.structs.replace(write, replayed=True)
+    return placed_order(answer.message.order, write)

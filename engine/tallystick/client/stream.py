@@ -6,20 +6,20 @@ import asyncio
 import contextlib
 import random
 from collections import deque
-from collections.abc import Callable
 from typing import NamedTuple, cast
 
 import grpc
 
 from tallystick.client import errors
 from tallystick.client.attempts import Attempts, backoff_s
-from tallystick.client.batching import Batcher, put_first
+from tallystick.client.batching import Batcher, Limits, put_first
 from tallystick.client.connection import Connection, PlaceOrdersCall
 from tallystick.client.convert import write_result
 from tallystick.client.failures import Failure, failure_of_call
 from tallystick.client.values.write import WriteResult
 from tallystick.v1.order_service_pb2 import PlaceOrdersAnswer, PlaceOrdersResponse
 
+_LIMITS = Limits()
 # An order that was on so many streams when they broke may be what breaks them.
 _BREAKS_MAX = 5
 _FAREWELL_S = 1.0
@@ -36,18 +36,20 @@ class Answer(NamedTuple):
 class Placing(Attempts):
     """One order on its way: encoded once, sent as often as it takes."""
 
-    __slots__ = ("breaks", "deadline", "future", "lines", "number", "payload", "sent_to", "size")
+    __slots__ = ("breaks", "deadline", "future", "lines", "number", "payload", "sent_to", "size", "timeout_s")
+
+    future: asyncio.Future[Answer]
 
     def __init__(
-        self, number: int, order_id: str, payload: bytes, lines: int, deadline: float, future: asyncio.Future[Answer]
+        self, number: int, order_id: str, payload: bytes, lines: int, timeout_s: float, deadline: float
     ) -> None:
         super().__init__(order_id, order_id)
         self.number = number
         self.payload = payload
         self.size = len(payload)
         self.lines = lines
+        self.timeout_s = timeout_s
         self.deadline = deadline
-        self.future = future
         self.sent_to = ""  # the node whose answer is awaited
         self.breaks = 0
 
@@ -68,7 +70,7 @@ class OrderStream:
         self._connection = connection
         self._queue = queue
         self._header = header
-        self._batcher: Batcher[Placing] = Batcher(queue)
+        self._batcher: Batcher[Placing] = Batcher(queue, _LIMITS)
         self._parked: asyncio.Future[None] | None = None
         self._breaks = 0  # in a row
         self._heard = False  # anything, on the present stream

@@ -14,8 +14,8 @@ import msgspec
 T = TypeVar("T")
 
 encode = msgspec.msgpack.Encoder(order="sorted").encode
-DecodeError = msgspec.ValidationError, msgspec.DecodeError
-"""What decoding raises on bytes that are not such a record."""
+DecodeError = msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError
+"""What decoding raises on bytes that are not such a record: badly typed, cut short, no UTF-8, too deep."""
 
 
 class Record(

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from tallystick.core.clock import EMPTY_HEAD, Dot, Head
-from tallystick.core.codec import decode, encode
+from tallystick.core.codec import DecodeError, decode, encode
 
 VERSION = 1
 EVENTS_MAX = 256
@@ -94,7 +94,7 @@ def decode_frame(data: bytes) -> Frame:
         raise FrameError("a header no origin writes")
     try:
         deps = decode(data[_HEADER.size : payload_at], Deps)
-    except msgspec.MsgspecError as problem:
+    except DecodeError as problem:
         raise FrameError(f"deps: {problem}") from problem
     return Frame(origin, first, count, hlc, previous, deps, data[payload_at:end], data[end:], data)
 
@@ -113,9 +113,13 @@ def verify_chain(frames: Sequence[Frame], head: Head = EMPTY_HEAD) -> Head:
     return head
 
 
-def decode_events(payload: bytes) -> list[list[msgspec.Raw]]:
-    """The entries of each event, not decoded yet. Raises FrameError."""
+def decode_events(frame: Frame) -> list[list[msgspec.Raw]]:
+    """The entries of each event, not decoded yet. Raises FrameError, also if there are more or fewer events
+    than the header gives numbers to."""
     try:
-        return decode(payload, list[list[msgspec.Raw]])
-    except (msgspec.MsgspecError, RecursionError) as problem:
+        events = decode(frame.payload, list[list[msgspec.Raw]])
+    except DecodeError as problem:
         raise FrameError(f"payload: {problem}") from problem
+    if len(events) != frame.events:
+        raise FrameError(f"payload: {len(events)} events where the header says {frame.events}")
+    return events

@@ -19,7 +19,7 @@ from tallystick.core.frame import Frame, decode_frame
 from tallystick.core.order.facts import OrderRecord, decode_customer, decode_order
 from tallystick.core.order.status import TRANSITIONS, State, fold
 from tallystick.core.replica.deciding import index_place
-from tallystick.core.replica.keys import frame_key, status_key
+from tallystick.core.replica.keys import frame_key, status_prefix, time_key
 from tallystick.core.replica.outcome import EntryKind
 from tallystick.core.replica.view import View
 from tallystick.core.stock.rights import Row, join_rows
@@ -138,7 +138,7 @@ def _reindex(store: Store, view: View, changed: dict[str, None]) -> None:
             continue
         for state in _LEAVABLE:
             if state != place.state:
-                view.by_status[status_key(state, place.hlc, key)] = None
+                view.by_status[status_prefix(state) + time_key(place.hlc, key)] = None
         view.put_index(key, place.state, place.hlc, place.customer)
 
 

@@ -23,8 +23,6 @@ class StoreSource:
         self._items: dict[bytes, Stock] = {}
 
     def order(self, key: bytes) -> bytes | None:
-        if self._store.absent(key):
-            return None
         return self._store.get(Table.ORDERS, key)
 
     def booking(self, key: bytes) -> bytes | None:

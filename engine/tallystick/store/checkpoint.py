@@ -75,7 +75,10 @@ class _Part:
 
     def stored(self, keys: Sequence[bytes]) -> Rows:
         """The stored form of those rows."""
-        rows = {key: look_up(self._layers, self.table, key) for key in keys}
+        if len(self._layers) == 1:
+            rows = dict(zip(keys, map(self._layers[0].rows[self.table].__getitem__, keys), strict=True))
+        else:
+            rows = {key: look_up(self._layers, self.table, key) for key in keys}
         if self._encode is None:
             return {key: None if row is None else b"" for key, row in rows.items()}
         table, encode = self.table, self._encode

@@ -12,7 +12,7 @@ from typing import Final
 from tallystick.store.port import Rows
 
 KEYS_MAX: Final = 50_000
-_SAMPLE_STEP: Final = 50
+_SAMPLE_KEYS: Final = 1_000
 _MISSES_MAX: Final = 64
 
 Neighbours = Callable[[bytes], tuple[bytes | None, bytes | None]]
@@ -64,13 +64,11 @@ class EdgeCache:
             self._misses = 0
 
     def _trim(self) -> None:
-        self._keep_above(self._floor)
-        if self._ceiling is not None:
-            self._keys = dict.fromkeys(filter(self._ceiling.__gt__, self._keys))
-        if len(self._keys) > self._keys_max // 2:
-            sample = sorted(islice(self._keys, 0, None, _SAMPLE_STEP))
+        """Forget keys outside the window, and raise the floor to about the median of those inside."""
+        step = max(1, self._keys_max // _SAMPLE_KEYS)
+        inside = filter(self._floor.__lt__, islice(self._keys, 0, None, step))
+        sample = sorted(inside if self._ceiling is None else filter(self._ceiling.__gt__, inside))
+        if 2 * len(sample) * step > self._keys_max:
             self._floor = sample[len(sample) // 2]
-            self._keep_above(self._floor)
-
-    def _keep_above(self, floor: bytes) -> None:
-        self._keys = dict.fromkeys(filter(floor.__lt__, self._keys))
+        kept = filter(self._floor.__lt__, self._keys)
+        self._keys = dict.fromkeys(kept if self._ceiling is None else filter(self._ceiling.__gt__, kept))

@@ -20,7 +20,7 @@ class RoomGate:
 
         Meant to be asked at each commit. It looks at the disk now and then, and each time when room is short.
         """
-        if self._unlooked == 0:
+        if self._unlooked <= 0:
             capacity = self._backend.capacity()
             self._reason = _shortage(capacity)
             scarce = min(capacity.map_room_bytes, capacity.disk_room_bytes) < 2 * capacity.reserve_bytes

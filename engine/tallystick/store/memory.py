@@ -10,7 +10,7 @@ from enum import Enum, auto
 from threading import Lock
 from typing import Final
 
-from tallystick.store.port import Capacity, Rows, StoreBroken, StoreFull, Table
+from tallystick.store.port import KEY_BYTES_MAX, Capacity, Rows, StoreBroken, StoreError, StoreFull, Table
 
 _TIB: Final = 1 << 40
 
@@ -195,6 +195,8 @@ class MemoryBackend:
         return other
 
     def _apply(self, writes: Mapping[Table, Rows]) -> None:
+        if not all(0 < len(key) <= KEY_BYTES_MAX for rows in writes.values() for key in rows):
+            raise StoreError("a key is empty or too long")
         used = self._used_bytes + sum(self._growth(table, rows) for table, rows in writes.items())
         if used > self._used_bytes:
             for name, room in (("map", self.map_bytes), ("disk", self.disk_bytes)):

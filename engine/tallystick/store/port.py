@@ -136,7 +136,7 @@ class Snapshot(Protocol):
 class Backend(Protocol):
     """Ordered byte tables with atomic, durable commits.
 
-    One thread, the engine's, calls everything but `snapshot`, which any thread may call.
+    One thread, the engine's, calls everything, except that any thread may call `snapshot` and `capacity`.
     """
 
     @property

@@ -23,8 +23,9 @@ _RETRY_SHARE: Final = 20  # a checkpoint that found no room waits for a twentiet
 class Store:
     """Durable state with checkpoints, on any backend.
 
-    One thread, the engine's, calls everything but `read`, which any thread may call. Mappings and objects
-    that are handed in belong to the store from then on: they must not be changed.
+    One thread, the engine's, calls everything, except that any thread may call `read`, `capacity` and
+    `writable`. Mappings and objects that are handed in belong to the store from then on: they must not be
+    changed.
 
     `encoders`: for each lazy table that isn't an index, how an object becomes its payload. It is called when
     a row is written, not when it is handed in.

@@ -227,24 +227,21 @@ def _merge(rows: Sequence[Row]) -> tuple[OrderLine, ...]:
         index, so_far = units.get(key, (-1, 0))
         if index < 0 or so_far + row.quantity > LIMITS.quantity_max:
             index, so_far = len(lines), 0
-            lines.append([])
-        lines[index].append(row)
+            lines.append([row])
+        else:
+            lines[index].append(row)
         units[key] = index, so_far + row.quantity
-    return tuple(_line(str(place), group) for place, group in enumerate(lines, 1))
+    return tuple([_line(str(place), group) for place, group in enumerate(lines, 1)])
 
 
 def _line(line_id: str, rows: Sequence[Row]) -> OrderLine:
-    first = rows[0]
-    quantity = sum(row.quantity for row in rows)
-    description = next((row.description for row in rows if row.description), "")
+    _, _, sku, description, quantity, _, price, _, _ = rows[0]
+    if len(rows) > 1:
+        quantity = sum(row.quantity for row in rows)
+        description = next((row.description for row in rows if row.description), "")
+    amount = pence(quantity, price)
     return OrderLine(
-        line_id,
-        first.sku,
-        quantity,
-        pence(1, first.price),
-        pence(quantity, first.price),
-        first.sku in UNTRACKED,
-        _description(description),
+        line_id, sku, quantity, pence(1, price), amount, sku in UNTRACKED, _description(description)
     )
 
 

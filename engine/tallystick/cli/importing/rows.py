@@ -68,8 +68,9 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row | BadRow]:
         raise NotTheFormat(f"the first line must be {','.join(COLUMNS)}, not {','.join(header) or 'empty'}")
     # Few texts come many times: one object for each saves most of the memory of half a million rows.
     shared: dict[str, str] = {}
-    for number, fields in enumerate((fields for fields in reader if fields), 1):
-        yield _read_row(number, [shared.setdefault(field, field) for field in fields])
+    share = shared.setdefault
+    for number, fields in enumerate(filter(None, reader), 1):
+        yield _read_row(number, [share(field, field) for field in fields])
 
 
 def _read_row(number: int, fields: list[str]) -> Row | BadRow:

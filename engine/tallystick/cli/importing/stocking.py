@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from tallystick.cli.importing.mapping import LIMITS, PlannedOrder
+from tallystick.cli.importing.mapping import PlannedOrder
 
 _ITEMS_A_RECEIPT = 1_000
 
@@ -38,10 +38,7 @@ def stock_for(asked: Mapping[str, int], factor: Decimal) -> dict[str, int]:
 
 def receipts(stock: Mapping[str, int]) -> list[Receipt]:
     """The stock as receipts. Their ids come from what is received: the same import again is the same goods."""
-    items: list[tuple[str, int]] = []
-    for sku, units in sorted(stock.items()):
-        full, rest = divmod(units, LIMITS.quantity_max)
-        items += [(sku, LIMITS.quantity_max)] * full + [(sku, rest)] * (rest > 0)
+    items = sorted(stock.items())
     name = hashlib.sha256(repr(items).encode()).hexdigest()[:16]
     starts = range(0, len(items), _ITEMS_A_RECEIPT)
     return [Receipt(f"import-{name}-{at}", tuple(items[at : at + _ITEMS_A_RECEIPT])) for at in starts]

@@ -1,7 +1,7 @@
 """Orders in files: one JSON document, an array of them, or one a line (JSON lines).
 
-A document has the form that `tally order get -o json` prints, whole or its "order" alone; what is the engine's
-answer in it (state, times, allocations) is passed over. Amounts are integers of minor units.
+A document has the form that `tally order get -o json` prints, whole or its "order" alone; what is the
+engine's answer in it (state, times, allocations) is passed over. Amounts are integers of minor units.
 """
 
 from __future__ import annotations
@@ -43,38 +43,31 @@ _NESTED: dict[str, type[msgspec.Struct]] = {
 
 
 class Entry(NamedTuple):
-    """One order of a file, or what is wrong with it. `number` counts from 1: lines, or members of an array."""
+    """One order of a file, or what is wrong with it. `number` counts lines, or members of an array, from 1."""
 
     number: int
     order: values.Order | None
     problem: str = ""
+    named: bool = True
+    """Whether the file gives the order its id. One that is drawn is another when the file is sent again."""
 
 
-def read_orders(lines: Iterable[str], id_prefix: str = "", *, ids_required: bool = True) -> Iterator[Entry]:
+def read_orders(lines: Iterable[str], id_prefix: str = "") -> Iterator[Entry]:
     """The orders of a file, one by one as its lines come, if it has one a line.
 
-    An order without an id is named by prefix and number; without a prefix that is a problem if `ids_required`,
-    because the file could not be sent again safely.
+    An order without an id is named by prefix and number if there is a prefix.
     """
     for number, document in _documents(lines):
         if isinstance(document, Entry):
             yield document
             continue
+        order = _unwrapped(document)
+        if id_prefix and isinstance(order, dict) and not order.get("id"):
+            order = {**order, "id": f"{id_prefix}{number}"}
         try:
-            order = _unwrapped(document)
-            if id_prefix and isinstance(order, dict) and not order.get("id"):
-                order = {**order, "id": f"{id_prefix}{number}"}
-            parsed = parse_order(order)
-            problem = "" if not ids_required or order.get("id") else _NO_ID
+            yield Entry(number, parse_order(order), named=bool(order.get("id")))
         except ValueError as error:
-            parsed, problem = None, str(error)
-        yield Entry(number, None if problem else parsed, problem)
-
-
-_NO_ID = (
-    'has no "id": with one in each order the file can be sent again safely; '
-    "or number them with --id-prefix PREFIX"
-)
+            yield Entry(number, None, str(error))
 
 
 def parse_order(document: object) -> values.Order:

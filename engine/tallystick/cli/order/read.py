@@ -18,7 +18,9 @@ MOMENT = Parsed("time", parse_moment)
 
 
 @click.command(
-    epilog=examples("tally order get o-1", "tally order get o-1 -o json | jq -r .order.state", json='{"order": Order}')
+    epilog=examples(
+        "tally order get o-1", "tally order get o-1 -o json | jq -r .order.state", json='{"order": Order}'
+    )
 )
 @click.argument("order_id", metavar="ORDER_ID")
 @calls_node
@@ -43,7 +45,9 @@ def get(call: Call, order_id: str) -> None:
 )
 @click.option("--customer", metavar="NAME", help="Only this customer's.")
 @click.option("--state", type=Word(OrderState), help="Only those in this state.")
-@click.option("--from", "placed_from", type=MOMENT, metavar="TIME", help="Placed then or later: ISO 8601, or 24h (ago).")
+@click.option(
+    "--from", "placed_from", type=MOMENT, metavar="TIME", help="Placed then or later: ISO 8601, or 24h (ago)."
+)
 @click.option("--until", "placed_until", type=MOMENT, metavar="TIME", help="Placed before then.")
 @limit_option
 @calls_node
@@ -71,7 +75,9 @@ def list_(
     )
 
 
-@click.command(epilog=examples("tally order events o-1", json='{"events": [OrderEvent, …]}; jsonl: one a line'))
+@click.command(
+    epilog=examples("tally order events o-1", json='{"events": [OrderEvent, …]}; jsonl: one a line')
+)
 @click.argument("order_id", metavar="ORDER_ID")
 @limit_option
 @calls_node

@@ -8,8 +8,9 @@ import click
 
 from tallystick.cli.money import format_amount
 from tallystick.cli.output import column, echo_fields, echo_table, local_time, number, short_duration
+from tallystick.cli.session import written
 from tallystick.client.values.order import Address, ConfirmWhen, Line, Order, OrderEvent, ShortageMode
-from tallystick.client.values.write import PlacedOrder, WriteResult
+from tallystick.client.values.write import PlacedOrder
 
 
 def total_of(order: Order) -> int:
@@ -63,8 +64,7 @@ def _fields(order: Order) -> Iterable[tuple[str, object]]:
     yield "phone", details.phone
     yield "note", details.note
     yield "tags", ", ".join(sorted(details.tags))
-    for key, value in sorted(details.attributes.items()):
-        yield key, value
+    yield from sorted(details.attributes.items())
     yield "etag", order.etag
 
 
@@ -79,7 +79,16 @@ def _echo_lines(order: Order) -> None:
     """Lines and adjustments; a column that would be empty throughout is left out."""
     rows = [_line_row(line, order.currency) for line in order.lines]
     rows += [
-        (each.adjustment_id, each.kind.value, "", "", "", "", format_amount(each.amount, order.currency), each.description)
+        (
+            each.adjustment_id,
+            each.kind.value,
+            "",
+            "",
+            "",
+            "",
+            format_amount(each.amount, order.currency),
+            each.description,
+        )
         for each in order.adjustments
     ]
     columns = [column("line"), column("item"), column("location"), number("quantity"), column("from")]
@@ -129,7 +138,14 @@ def echo_events(events: Iterable[OrderEvent]) -> None:
     echo_table(
         [column("time"), column("event"), column("actor"), column("what"), column("request"), column("dot")],
         [
-            (event.time, event.kind.value.replace("_", " "), event.actor, _what(event), event.request_id, event.dot)
+            (
+                event.time,
+                event.kind.value.replace("_", " "),
+                event.actor,
+                _what(event),
+                event.request_id,
+                event.dot,
+            )
             for event in events
         ],
     )
@@ -140,7 +156,9 @@ def _what(event: OrderEvent) -> str:
     if event.payment:
         # An event's payment has a currency only if its teller named one: minor units then say so.
         known = event.payment.currency
-        amount = format_amount(event.payment.amount, known) if known else f"{event.payment.amount} minor units"
+        amount = (
+            format_amount(event.payment.amount, known) if known else f"{event.payment.amount} minor units"
+        )
         parts += [event.payment.kind.value.replace("_", " "), amount, event.payment.reference]
     parts += [f"{each.line_id}={each.quantity}" if each.quantity else each.line_id for each in event.lines]
     parts += [", ".join(event.fields), event.reason]
@@ -163,10 +181,3 @@ def echo_placed(placed: PlacedOrder) -> None:
                 for line in placed.lines
             ],
         )
-
-
-def written(write: WriteResult) -> str:
-    """What a person should know of how a write came about; usually nothing."""
-    told = ["asked for before; nothing was written now"] if write.replayed else []
-    told += ["recorded; the order's owner decides"] if write.disposition.value == "recorded" else []
-    return f" ({'; '.join(told)})" if told else ""

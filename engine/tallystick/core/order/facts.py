@@ -157,7 +157,12 @@ class Body(
     @property
     def total(self) -> int:
         """What the order costs, in minor units."""
-        return sum([line.amount for line in self.lines]) + sum([a.amount for a in self.adjustments])
+        total = 0
+        for line in self.lines:
+            total += line.amount
+        for adjustment in self.adjustments:
+            total += adjustment.amount
+        return total
 
 
 class BodyCustomer(Record, frozen=True, rename={"customer": "u"}):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 
 _U64 = struct.Struct(">Q").pack
+_STATE_BYTES = tuple(bytes((state,)) for state in range(256))
 
 
 def order_key(order_id: str) -> bytes:
@@ -30,12 +31,14 @@ def time_key(hlc: int, order_id: bytes) -> bytes:
     return _U64(hlc) + order_id
 
 
-def customer_key(customer: str, hlc: int, order_id: bytes) -> bytes:
-    return customer.encode() + b"\0" + _U64(hlc) + order_id
+def customer_prefix(customer: str) -> bytes:
+    """What a customer's keys begin with; a time key follows."""
+    return customer.encode() + b"\0"
 
 
-def status_key(state: int, hlc: int, order_id: bytes) -> bytes:
-    return bytes((state,)) + _U64(hlc) + order_id
+def status_prefix(state: int) -> bytes:
+    """What the keys of a state begin with; a time key follows."""
+    return _STATE_BYTES[state]
 
 
 def frame_key(origin: int, first: int, digest: bytes) -> bytes:

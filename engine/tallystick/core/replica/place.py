@@ -32,7 +32,7 @@ from tallystick.core.replica.keys import expiry_key, split_stock_key, stock_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.view import View
 from tallystick.core.stock.moves import hold, hold_and_sell
-from tallystick.core.stock.rights import Stock, rights
+from tallystick.core.stock.rights import Row, Stock, standing
 
 if TYPE_CHECKING:
     from tallystick.core.replica.step import Replica
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 _AT_ONCE = (0, ConfirmWhen.ON_PLACING)
 _ORDER = int(EntryKind.ORDER)
 
-Taking = list[tuple[bytes, Stock, int]]
-"""(stock key, item, units to take)."""
+Taking = list[tuple[bytes, Stock, Row, int]]
+"""(stock key, item, our row of it, units to take)."""
 
 
 def place_order(replica: Replica, command: PlaceOrder, now: Now, view: View) -> Outcome:
@@ -63,14 +63,15 @@ def place_order(replica: Replica, command: PlaceOrder, now: Now, view: View) -> 
         if _is_cancelled(record):
             return _place(replica, command, now, view, data, record, short=_all_lines(body))
     taking, short = _take(replica, body, view)
+    me = replica.replica
     at_once = body.confirm_when in _AT_ONCE
     move = hold_and_sell if at_once else hold
-    for item, stock, units in taking:
-        view.put_stock(item, stock.with_row(replica.replica, move(stock.row(replica.replica), units)))
-    if record is not None or body.confirm_when in (ConfirmWhen.ON_AUTHORIZATION, ConfirmWhen.ON_CAPTURE):
+    for item, stock in [(item, stock.with_row(me, move(row, units))) for item, stock, row, units in taking]:
+        view.put_stock(item, stock)
+    if record is not None or not (at_once or body.confirm_when == ConfirmWhen.BY_HAND):
         return _place(replica, command, now, view, data, record or OrderRecord(), short)
     hold_until = 0 if at_once else now.ms + (body.hold_ms or HOLD_MS_DEFAULT)
-    claim = Claim(replica.replica, now.seq, now.hlc, Placed(msgspec.Raw(data), actor, hold_until, short))
+    claim = Claim(me, now.seq, now.hlc, Placed(msgspec.Raw(data), actor, hold_until, short))
     placed = OrderRecord((claim,))
     payload = encode(placed)
     view.orders[key] = payload
@@ -124,12 +125,12 @@ def _take(replica: Replica, body: Body, view: View) -> tuple[Taking, LineQuantit
     free: dict[bytes, int] = {}
     for key, units in wanted.items():
         stock = view.stock_of(key)
-        here = rights(stock, me)
+        here, row = standing(stock, me)
         if here < units:
             shortages.append(Shortage(*split_stock_key(key), units, max(0, here)))
             free[key] = units = max(0, here)
         if units:
-            taking.append((key, stock, units))
+            taking.append((key, stock, row, units))
     if not shortages:
         return taking, ()
     if body.shortage_mode != ShortageMode.PARTIAL or not taking:

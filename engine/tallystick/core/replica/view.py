@@ -17,7 +17,7 @@ from tallystick.core.codec import encode
 from tallystick.core.members import Member
 from tallystick.core.order.document import EMPTY_DOCUMENT, DocumentRecord
 from tallystick.core.order.facts import EMPTY_ORDER, OrderRecord, decode_order
-from tallystick.core.replica.keys import customer_key, status_key, time_key
+from tallystick.core.replica.keys import customer_prefix, status_prefix, time_key
 from tallystick.core.stock.receipts import EMPTY_BOOKINGS, BookingRecord
 from tallystick.core.stock.rights import Stock
 
@@ -121,18 +121,19 @@ class View:
 
     def put_index(self, key: bytes, state: int, hlc: int, customer: str) -> None:
         """List a new order by time, customer and status."""
-        self.by_time[time_key(hlc, key)] = b""
-        self.by_status[status_key(state, hlc, key)] = b""
+        by_time = time_key(hlc, key)
+        self.by_time[by_time] = b""
+        self.by_status[status_prefix(state) + by_time] = b""
         if customer:
-            self.by_customer[customer_key(customer, hlc, key)] = b""
+            self.by_customer[customer_prefix(customer) + by_time] = b""
 
     def move_index(self, key: bytes, before: IndexPlace | None, after: IndexPlace) -> None:
         """List a changed order where it stands now."""
         if before is not None:
             if (before.state, before.hlc) != (after.state, after.hlc):
-                self.by_status[status_key(before.state, before.hlc, key)] = None
+                self.by_status[status_prefix(before.state) + time_key(before.hlc, key)] = None
             if before.hlc != after.hlc:
                 self.by_time[time_key(before.hlc, key)] = None
             if before.customer and (before.customer, before.hlc) != (after.customer, after.hlc):
-                self.by_customer[customer_key(before.customer, before.hlc, key)] = None
+                self.by_customer[customer_prefix(before.customer) + time_key(before.hlc, key)] = None
         self.put_index(key, after.state, after.hlc, after.customer)

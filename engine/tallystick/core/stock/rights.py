@@ -122,6 +122,15 @@ def rights(stock: Stock, replica: int) -> int:
     return units
 
 
+def standing(stock: Stock, replica: int) -> tuple[int, Row]:
+    """The replica's rights and its row, in one look."""
+    rows = stock.rows
+    if len(rows) == 1 and rows[0][0] == replica:
+        row = rows[0][1]
+        return row.balance, row
+    return rights(stock, replica), stock.row(replica)
+
+
 class Totals(NamedTuple):
     """What a shop asks of one item, in units, over all replicas."""
 

@@ -1,0 +1,1 @@
+"""What tests share: laws, generators, and the independent models that results are compared with."""
