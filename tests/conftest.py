@@ -1,6 +1,6 @@
 """Profiles of Hypothesis: `gate` gives everybody the same examples, `nightly` looks for new ones.
 
-    pytest --hypothesis-profile=nightly
+pytest --hypothesis-profile=nightly
 """
 
 from __future__ import annotations

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import get_type_hints
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tallystick.core.clock import Head, forks, join_vectors
@@ -20,12 +21,14 @@ RECORDS = [lattice for lattice in LATTICES if lattice.name != "Vector"]
 
 @pytest.mark.parametrize("law", laws.LATTICE_LAWS, ids=lambda law: law.__name__)
 @pytest.mark.parametrize("lattice", LATTICES, ids=lambda lattice: lattice.name)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_law(lattice, law, data):
     law(lattice, *data.draw(lattice.triples))
 
 
 @pytest.mark.parametrize("lattice", RECORDS, ids=lambda lattice: lattice.name)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_equal_states_have_equal_bytes(lattice, data):
     a, b, c = data.draw(lattice.triples)
@@ -51,7 +54,7 @@ def _is_record(hint: object) -> bool:
 
 def test_members_only_move_forward():
     states = [Member("eu", state) for state in sorted(MemberState)]
-    for earlier, later in zip(states, states[1:], strict=False):
+    for earlier, later in pairwise(states):
         assert join_members(earlier, later) == join_members(later, earlier) == later
 
 

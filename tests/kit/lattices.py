@@ -18,19 +18,21 @@ from tallystick.core.stock.rights import EMPTY_ROW, EMPTY_STOCK, Row, Stock, joi
 from tests.kit.laws import Lattice
 from tests.kit.records import values_of
 
+Triple = tuple[Any, Any, Any]
+
 replicas = st.integers(1, 4)
 small = st.integers(0, 6)
 texts = st.sampled_from(["", "a", "b", "ä"])
 
 
-def three(states: st.SearchStrategy[Any]) -> st.SearchStrategy[tuple[Any, Any, Any]]:
+def three(states: st.SearchStrategy[Any]) -> st.SearchStrategy[Triple]:
     return st.tuples(states, states, states)
 
 
 # ---------------------------------------------------------------------------------------------------- stock
 
 moved = st.dictionaries(replicas, st.integers(1, 6)).map(lambda cells: tuple(sorted(cells.items())))
-rows = st.builds(Row, **{cell: small for cell in Row.__struct_fields__[:-1]}, moved=moved)
+rows = st.builds(Row, **dict.fromkeys(Row.__struct_fields__[:-1], small), moved=moved)
 stocks = st.dictionaries(replicas, rows).map(lambda found: Stock(tuple(sorted(found.items()))))
 
 
@@ -135,20 +137,18 @@ def order_worlds(draw: st.DrawFn) -> st.SearchStrategy[OrderRecord]:
 
 
 @st.composite
-def orders(draw: st.DrawFn) -> tuple[OrderRecord, ...]:
+def orders(draw: st.DrawFn) -> Triple:
     return draw(three(draw(order_worlds())))
 
 
 @st.composite
-def bookings(draw: st.DrawFn) -> tuple[BookingRecord, ...]:
+def bookings(draw: st.DrawFn) -> Triple:
     pool = draw(unique(values_of(Booking), lambda b: b.dot, 6))
     return draw(three(st.builds(BookingRecord, sets_of(pool, lambda b: b.dot))))
 
 
 members = st.builds(Member, region=texts, state=st.integers(1, 4), founded_ms=small)
-heads = st.one_of(
-    st.just(EMPTY_HEAD), st.builds(Head, st.integers(1, 3), st.binary(min_size=2, max_size=2))
-)
+heads = st.one_of(st.just(EMPTY_HEAD), st.builds(Head, st.integers(1, 3), st.binary(min_size=2, max_size=2)))
 vectors = st.dictionaries(replicas, heads, max_size=4)
 
 LATTICES = (

@@ -1,8 +1,8 @@
 """Laws that every lattice and every record owes; a test names the lattice and gets them for free.
 
-A lattice is a set with a join: the least upper bound, written ⊔. Replicas that join what they hear, in any order
-and however often, agree because of exactly these laws (Shapiro et al., *Conflict-free Replicated Data Types*,
-2011). Its triples come from one honest world: under one dot there is one content.
+A lattice is a set with a join, the least upper bound. Replicas that join what they hear, in any order and
+however often, agree because of exactly these laws (Shapiro et al., *Conflict-free Replicated Data Types*).
+Its triples come from one honest world: under one dot there is one content.
 """
 
 from __future__ import annotations

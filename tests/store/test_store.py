@@ -130,7 +130,9 @@ def test_slices_go_with_commits_once_half_of_the_backlog_is_fresh(shop):
     assert shop.backend.version == version + 1
 
 
-@pytest.mark.parametrize("sizes", [[1] * 60, [3] * 30, [1, 9, 2, 7, 10, 1, 4], [25, 1, 11, 30, 2], [10, 10, 1]])
+@pytest.mark.parametrize(
+    "sizes", [[1] * 60, [3] * 30, [1, 9, 2, 7, 10, 1, 4], [25, 1, 11, 30, 2], [10, 10, 1]]
+)
 def test_the_backlog_is_bounded(shop, sizes):
     for turn, events in enumerate(sizes):
         shop.commit(items(*range(turn * 7, turn * 7 + 20)), events=events)

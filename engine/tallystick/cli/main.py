@@ -66,8 +66,9 @@ An example session:
 Exit codes:
 {codes}
 
-Answers go to stdout, everything else to stderr. With -o json an error is an object on stderr, {{"error": {{"reason",
-"message", "definite", "exit_code", "metadata", …}}}}; a wrong command line is always told as text.
+Answers go to stdout, everything else to stderr. With -o json an error is an object on stderr,
+{{"error": {{"reason", "message", "definite", "exit_code", "metadata", …}}}}; a wrong command line is always
+told as text.
 
 \b
 Completion in your shell (or zsh_source, fish_source):

@@ -98,7 +98,7 @@ def echo_json(value: Json, chosen: Format, *, err: bool = False) -> None:
 
 
 def printable(text: str) -> str:
-    """Text that can't steer a terminal: control characters, as a note may hold them, show as ␊, ␛ and so on."""
+    """Text that can't steer a terminal: control characters, as a note may hold them, show as ␊, ␛, …"""
     if text.isprintable():
         return text
     return "".join(_picture(sign) for sign in text)

@@ -1,8 +1,12 @@
 """When waiting orders leave, and how many of them together. Pure.
 
 As in group commit: an order that finds its stream idle leaves at once, alone. While a message is being
-written, or too many are on their way without any answer, those that arrive gather, and leave together as soon
-as they may. So nobody waits for a batch to fill, and batches form by themselves when there is load.
+written, or two are on their way without any answer, those that arrive gather, and leave together as soon as
+they may. So nobody waits for a batch to fill, and batches form by themselves when there is load.
+
+Two, because with one every order waits for the answers to another, and with any number a busy client sends
+messages of two or three orders each: measured with 6,000 orders/s arriving at random, p50 3.5, 3.2 and 8.5 ms
+with one, two and no limit. Orders that take long by nature hold others back for `patience_s` at most.
 """
 
 from __future__ import annotations
@@ -38,11 +42,12 @@ T = TypeVar("T", bound=Waiting)
 
 
 class Limits(NamedTuple):
-    """What one message may hold, and how many messages may be without any answer."""
+    """What one message may hold; how many messages may be without any answer, and for how long."""
 
     orders_max: int = 1_000
     bytes_max: int = 512 * 1024
-    messages_max: int = 4
+    silent_max: int = 2
+    patience_s: float = 0.01
 
 
 class Batcher(Generic[T]):
@@ -52,7 +57,8 @@ class Batcher(Generic[T]):
         self._queue = queue
         self._limits = limits
         self._under_way: dict[int, tuple[T, int]] = {}  # by number, with the message that it left in
-        self._silent: set[int] = set()  # messages that nothing has been answered of
+        # Messages that nothing has been answered of, with the time at which they stop holding others back.
+        self._silent: dict[int, float] = {}
         self._messages = 0
         self._lines = 0
         self.window_lines = 2_000
@@ -63,13 +69,22 @@ class Batcher(Generic[T]):
         """Nothing is under way."""
         return not self._under_way
 
-    def next_message(self) -> list[T]:
+    def held_until(self, now: float) -> float | None:
+        """When silence alone will no longer keep the next message back; None if it doesn't."""
+        while self._silent:
+            message, until = next(iter(self._silent.items()))
+            if until > now:
+                return until if len(self._silent) >= self._limits.silent_max else None
+            del self._silent[message]
+        return None
+
+    def next_message(self, now: float) -> list[T]:
         """The orders that leave now, oldest first; none if nobody waits or they have to.
 
         The caller writes them before asking again. What alone is larger than a limit leaves alone.
         """
         message: list[T] = []
-        if len(self._silent) >= self._limits.messages_max:
+        if self.held_until(now) is not None:
             return message
         size = 0
         queue = self._queue
@@ -85,7 +100,7 @@ class Batcher(Generic[T]):
                 message.append(item)
             queue.popleft()
         if message:
-            self._silent.add(self._messages)
+            self._silent[self._messages] = now + self._limits.patience_s
             self._messages += 1
         return message
 
@@ -95,7 +110,7 @@ class Batcher(Generic[T]):
         if found is None:
             return None
         item, message = found
-        self._silent.discard(message)
+        self._silent.pop(message, None)
         self._lines -= item.lines
         return item
 

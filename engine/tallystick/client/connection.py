@@ -34,6 +34,7 @@ _OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
 ]
 _STATUS_TIMEOUT_S = 5.0
+CLOSED = "the client was closed"
 
 
 class Connection:
@@ -78,10 +79,10 @@ class Connection:
         loop = asyncio.get_running_loop()
         while not self._node:
             if self.closed:
-                raise ClientClosed("the client is closed")
+                raise ClientClosed(CLOSED)
             timeout = None if deadline is None else deadline - loop.time()
             if timeout is not None and timeout <= 0:
-                raise Unavailable(f"no connection to {self.address} in time; nothing was sent")
+                raise Unavailable(f"no connection to {self.address} within the deadline")
             if self._learning is None:
                 self._learning = loop.create_task(self._learn())
             # Shared by all who wait: whoever gives up must not take it from the others.

@@ -1,69 +1,52 @@
-"""Between the SDK's values and the messages of the contract: the only module that knows both.
+"""Between the SDK's values and the messages of the contract: here alone both are known.
 
 A number that no int64 can hold raises ValueError, a value of the wrong type TypeError, as protobuf does.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Protocol
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tallystick.client.values import node, order, stock, write
+from tallystick.client.words import (
+    ADJUSTMENT_KIND,
+    CONFIRM_WHEN,
+    DISPOSITION,
+    EVENT_KIND,
+    ORDER_STATE,
+    PAYMENT_KIND,
+    SHORTAGE_MODE,
+    WRITE_STATE,
+)
 from tallystick.v1 import cluster_service_pb2, order_pb2, order_service_pb2, stock_service_pb2, write_pb2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_DETAILS = order.Details()
 
-# ---------------------------------------------------------------------------------------------------- words
-
-_Word = TypeVar("_Word", bound=enum.StrEnum)
-_Number = TypeVar("_Number", bound=int)
-
-
-class _Words(dict[int, _Word], Generic[_Word, _Number]):
-    """An enum's words by their numbers in the contract. A number that it doesn't know is UNKNOWN."""
-
-    def __init__(
-        self,
-        words: type[_Word],
-        prefix: str,
-        contract: Iterable[tuple[str, _Number]],
-        unspecified: str = "UNKNOWN",
-    ) -> None:
-        numbers = {name.removeprefix(prefix): number for name, number in contract}
-        self._unknown = words["UNKNOWN"]
-        self.numbers: Mapping[_Word, _Number] = {
-            word: numbers.get(name, numbers["UNSPECIFIED"]) for name, word in words.__members__.items()
-        }
-        super().__init__((number, word) for word, number in self.numbers.items() if number)
-        self[0] = words[unspecified]
-
-    def __missing__(self, number: int) -> _Word:
-        return self._unknown
-
-
-CONFIRM_WHEN = _Words(order.ConfirmWhen, "CONFIRM_WHEN_", order_pb2.ConfirmWhen.items(), "ON_PLACING")
-SHORTAGE_MODE = _Words(order.ShortageMode, "SHORTAGE_MODE_", order_pb2.ShortageMode.items(), "ALL_OR_NONE")
-ORDER_STATE = _Words(order.OrderState, "ORDER_STATE_", order_pb2.OrderState.items())
-ADJUSTMENT_KIND = _Words(order.AdjustmentKind, "ADJUSTMENT_KIND_", order_pb2.AdjustmentKind.items())
-PAYMENT_KIND = _Words(order.PaymentKind, "PAYMENT_KIND_", order_pb2.PaymentKind.items())
-EVENT_KIND = _Words(order.OrderEventKind, "ORDER_EVENT_KIND_", order_pb2.OrderEventKind.items())
-DISPOSITION = _Words(write.Disposition, "DISPOSITION_", write_pb2.Disposition.items())
-WRITE_STATE = _Words(node.WriteState, "WRITE_STATE_", cluster_service_pb2.WriteState.items())
-
 # ----------------------------------------------------------------------------------------- times, durations
 
 
-def timestamp(moment: datetime) -> Timestamp:
+def timestamp(moment: datetime | None) -> Timestamp | None:
     """A moment as a message. Raises ValueError for one without a time zone."""
+    if moment is None:
+        return None
     if moment.tzinfo is None:
         raise ValueError(f"{moment} has no time zone: give an aware datetime")
     message = Timestamp()
     message.FromDatetime(moment)
+    return message
+
+
+def duration(length: timedelta | None) -> Duration | None:
+    if length is None:
+        return None
+    message = Duration()
+    message.FromTimedelta(length)
     return message
 
 
@@ -160,9 +143,14 @@ def payment_message(value: order.Payment) -> order_pb2.Payment:
     )
 
 
-def line_quantities(lines: Mapping[str, int] | None) -> list[order_pb2.LineQuantity]:
-    """Units by line id, as messages; None is the whole order."""
-    return [order_pb2.LineQuantity(line_id=id_, quantity=units) for id_, units in (lines or {}).items()]
+Lines = Mapping[str, int] | Iterable[order.LineQuantity]
+"""Units by line id; 0 is all that is left of a line."""
+
+
+def line_quantities(lines: Lines) -> list[order_pb2.LineQuantity]:
+    if isinstance(lines, Mapping):
+        lines = [order.LineQuantity(line_id, quantity) for line_id, quantity in lines.items()]
+    return [order_pb2.LineQuantity(line_id=each.line_id, quantity=each.quantity) for each in lines]
 
 
 # ------------------------------------------------------------------------------------------- orders, coming
@@ -315,12 +303,29 @@ def stock_value(message: stock_service_pb2.Stock) -> stock.Stock:
     return stock.Stock(**fields)
 
 
-def write_result(message: write_pb2.WriteResult, *, replayed: bool = False) -> write.WriteResult:
+class _StockWritten(Protocol):
+    @property
+    def stock(self) -> Iterable[stock_service_pb2.Stock]: ...
+    @property
+    def write(self) -> write_pb2.WriteResult: ...
+
+
+def stock_change(response: _StockWritten) -> write.StockChange:
+    return write.StockChange(
+        stock=tuple(map(stock_value, response.stock)), write=write_result(response.write)
+    )
+
+
+def policy_change(response: stock_service_pb2.SetStockPolicyResponse) -> write.StockChange:
+    return write.StockChange(stock=(stock_value(response.stock),), write=write_result(response.write))
+
+
+def write_result(message: write_pb2.WriteResult) -> write.WriteResult:
     return write.WriteResult(
         consistency_token=message.consistency_token,
         replicated_to=message.replicated_to,
         disposition=DISPOSITION[message.disposition],
-        replayed=replayed or message.replayed,
+        replayed=message.replayed,
     )
 
 

@@ -11,7 +11,7 @@ from collections import deque
 import msgspec
 
 from tallystick.client.attempts import backoff_s
-from tallystick.client.connection import Connection
+from tallystick.client.connection import CLOSED, Connection
 from tallystick.client.convert import placed_order, placing_bytes
 from tallystick.client.deadlines import Deadlines
 from tallystick.client.errors import ClientClosed, InvalidRequest
@@ -23,8 +23,6 @@ from tallystick.v1 import order_service_pb2
 
 # A request holds 1 MiB. One that is larger would break the stream, for its neighbours too.
 _ORDER_BYTES_MAX = (1 << 20) - 4096
-_FAREWELL_S = 2.0
-_CLOSED = "the client was closed"
 
 
 class Placer:
@@ -38,7 +36,6 @@ class Placer:
         self._deadlines = Deadlines(self._loop, self._expire)
         header = order_service_pb2.PlaceOrdersRequest(actor=actor).SerializeToString()
         self._streams = [OrderStream(connection, self._queue, header) for _ in range(streams)]
-        self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
         self._closed = False
         self._emptied: asyncio.Event | None = None
@@ -46,7 +43,7 @@ class Placer:
     async def place(self, order: Order, timeout_s: float) -> PlacedOrder:
         """Place one order. Raises TallystickError; after OutcomeUnknown it may be placed."""
         if self._closing:
-            raise ClientClosed(f"{_CLOSED}; nothing was sent")
+            raise ClientClosed(CLOSED)
         number = next(self._numbers)
         payload = placing_bytes(number, order)
         if len(payload) > _ORDER_BYTES_MAX:
@@ -73,13 +70,12 @@ class Placer:
     def _send(self, call: Placing) -> asyncio.Future[Answer]:
         """Queue a call and see that some stream takes it; the future is its answer."""
         if self._closed:
-            raise call.give_up(_CLOSED, under_way=False, if_never_sent=ClientClosed)
+            raise call.give_up(CLOSED, under_way=False, if_never_sent=ClientClosed)
         call.future = self._loop.create_future()
         call.sent_to = ""
         self._queue.append(call)
-        if not self._tasks:
-            self._tasks = [self._loop.create_task(stream.run()) for stream in self._streams]
         for stream in self._streams:
+            stream.start()
             if stream.wake():
                 break
         return call.future
@@ -115,15 +111,9 @@ class Placer:
                 await asyncio.wait_for(self._emptied.wait(), grace_s)
         self._closed = True
         for call in self._calls.values():
-            call.settle(call.give_up(_CLOSED, under_way=bool(call.sent_to), if_never_sent=ClientClosed))
+            call.settle(call.give_up(CLOSED, under_way=bool(call.sent_to), if_never_sent=ClientClosed))
         self._deadlines.stop()
-        for stream in self._streams:
-            stream.close()
-        if self._tasks:
-            _, stuck = await asyncio.wait(self._tasks, timeout=_FAREWELL_S)
-            for task in stuck:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(stream.close() for stream in self._streams))
 
 
 def _placed(answer: Answer) -> PlacedOrder:

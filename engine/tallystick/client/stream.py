@@ -23,6 +23,7 @@ _LIMITS = Limits()
 # An order that was on so many streams when they broke may be what breaks them.
 _BREAKS_MAX = 5
 _FAREWELL_S = 1.0
+_ENDED = Failure(errors.OutcomeUnknown("the stream ended"), retryable=True, verdict=False, retry_after_s=0.0)
 
 
 class Answer(NamedTuple):
@@ -64,7 +65,7 @@ class Placing(Attempts):
 
 
 class OrderStream:
-    """Writes what is in `queue`, which other streams may share, for as long as `run` runs."""
+    """Writes what is in `queue`, which other streams may share, once it is started."""
 
     def __init__(self, connection: Connection, queue: deque[Placing], header: bytes) -> None:
         self._connection = connection
@@ -74,7 +75,9 @@ class OrderStream:
         self._parked: asyncio.Future[None] | None = None
         self._breaks = 0  # in a row
         self._heard = False  # anything, on the present stream
+        self._open = False
         self._closing = False
+        self._task: asyncio.Task[None] | None = None
 
     def wake(self) -> bool:
         """Look at the queue again. False if the stream was not waiting for work."""
@@ -83,12 +86,23 @@ class OrderStream:
         self._parked.set_result(None)
         return True
 
-    def close(self) -> None:
-        """Let `run` end, in order; nothing may be waiting or under way any more."""
-        self._closing = True
-        self.wake()
+    def start(self) -> None:
+        """Run in the background until `close`, if it doesn't already."""
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
 
-    async def run(self) -> None:
+    async def close(self) -> None:
+        """End the stream, in order if it is open; nothing may be waiting or under way any more."""
+        self._closing = True
+        if self._task is None:
+            return
+        if self._open:
+            self.wake()
+            await asyncio.wait({self._task}, timeout=2 * _FAREWELL_S)
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+    async def _run(self) -> None:
         """Keep a stream open while there is work, and open another when it breaks."""
         while not self._closing:
             if not self._queue:
@@ -100,15 +114,16 @@ class OrderStream:
                 self._refuse_all(Failure(error, retryable=False, verdict=False, retry_after_s=0.0), "")
                 continue
             failure = await self._pump(self._connection.place_orders(), node)
-            if failure is not None:
+            if not self._closing:
                 self._mend(failure, node)
                 delay = backoff_s(self._breaks, failure.retry_after_s, random.random())
                 self._breaks += 1
                 await asyncio.sleep(delay)
 
-    async def _pump(self, call: PlaceOrdersCall, node: str) -> Failure | None:
-        """Write and read until the stream breaks, and answer why; None if it was closed in order."""
+    async def _pump(self, call: PlaceOrdersCall, node: str) -> Failure:
+        """Write and read until the stream ends, and answer why."""
         self._heard = False
+        self._open = True
         reader = asyncio.get_running_loop().create_task(self._read(call, node))
         reader.add_done_callback(lambda _: self.wake())
         try:
@@ -116,13 +131,15 @@ class OrderStream:
             with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 await self._write(call, node, reader)
         finally:
+            self._open = False
             call.cancel()
             await asyncio.wait({reader})
-        return None if reader.cancelled() else reader.result()
+        return _ENDED if reader.cancelled() else reader.result()
 
     async def _write(self, call: PlaceOrdersCall, node: str, reader: asyncio.Task[Failure]) -> None:
+        loop = asyncio.get_running_loop()
         while not reader.done():
-            message = self._batcher.next_message()
+            message = self._batcher.next_message(loop.time())
             if message:
                 for placing in message:
                     placing.sent_to = node
@@ -132,7 +149,7 @@ class OrderStream:
                 await asyncio.wait({reader}, timeout=_FAREWELL_S)
                 return
             else:
-                await self._park()
+                await self._park(self._batcher.held_until(loop.time()) if self._queue else None)
 
     async def _read(self, call: PlaceOrdersCall, node: str) -> Failure:
         try:
@@ -140,7 +157,7 @@ class OrderStream:
                 self._hand_out(cast(PlaceOrdersResponse, response), node)
         except grpc.aio.AioRpcError as error:
             return failure_of_call(error)
-        return Failure(errors.OutcomeUnknown("the node closed the stream"), True, False, 0.0)
+        return _ENDED
 
     def _hand_out(self, response: PlaceOrdersResponse, node: str) -> None:
         """Give each answer to who waits for it."""
@@ -180,10 +197,14 @@ class OrderStream:
             placing = self._queue.popleft()
             placing.settle(placing.fail(failure, node))
 
-    async def _park(self) -> None:
-        """Sleep until there may be something to do."""
-        self._parked = asyncio.get_running_loop().create_future()
+    async def _park(self, until: float | None = None) -> None:
+        """Sleep until there may be something to do, `until` at the latest."""
+        loop = asyncio.get_running_loop()
+        self._parked = loop.create_future()
+        timer = None if until is None else loop.call_at(until, self.wake)
         try:
             await self._parked
         finally:
             self._parked = None
+            if timer is not None:
+                timer.cancel()

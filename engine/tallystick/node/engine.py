@@ -35,6 +35,11 @@ Result = Outcome | Refused
 Commands = Sequence[Command | Refused]
 
 
+def wall_ms() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
 class Receipt(NamedTuple):
     """Proof of a commit, for the answers that it lets go."""
 
@@ -135,7 +140,7 @@ class Engine:
         events_max: int,
         sweep_interval_ms: int,
         on_broken: Callable[[BaseException], None],
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self.replica = replica
         self.store = store
@@ -150,6 +155,7 @@ class Engine:
         self._thread = Thread(target=self._run, name="engine", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
+        self._unwritten = False
         self._refusing = ""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -187,7 +193,8 @@ class Engine:
         """Wait for work; take all that is there, up to a commit's worth."""
         queue = self._queue
         try:
-            jobs = [queue.get(timeout=self._sweeper.wait_s())]
+            wait_s = 0.0 if self._unwritten else self._sweeper.wait_s()
+            jobs = [queue.get(timeout=wait_s) if wait_s else queue.get_nowait()]
         except Empty:
             return []
         jobs += [queue.get_nowait() for _ in range(min(queue.qsize(), self._events_max))]
@@ -196,9 +203,11 @@ class Engine:
         return [job for job in jobs if job is not None]
 
     def _idle(self) -> None:
+        """Nothing waits: write a slice of the checkpoint, and another if nothing comes in between."""
         try:
-            self.store.idle()
+            self._unwritten = self.store.idle()
         except StoreFull as full:
+            self._unwritten = False
             log.warning("checkpoint waits for room", reason=str(full))
 
     def _sweep(self) -> None:

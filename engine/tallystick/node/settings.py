@@ -14,13 +14,17 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tallystick.core.limits import Limits
+
 DEFAULT_LISTEN = "127.0.0.1:7411"
 
 
 class Settings(BaseSettings):
     """How one node runs. Sizes take units ("64GiB"), times are milliseconds."""
 
-    model_config = SettingsConfigDict(env_prefix="TALLY_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="TALLY_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     data: Path
     """The data directory: one node, one incarnation."""
@@ -49,6 +53,8 @@ class Settings(BaseSettings):
     """How often expired holds are looked for."""
     grace_ms: Annotated[int, Field(ge=0, le=600_000)] = 10_000
     """How long a graceful stop waits for calls under way."""
+    limits: Limits = Limits()
+    """What one request may ask for; each may be set lower (TALLY_LIMITS__LINES_MAX=500)."""
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
 
     @field_validator("listen")

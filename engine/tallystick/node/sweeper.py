@@ -19,11 +19,12 @@ class Sweeper:
         self._store = store
         self._interval_s = interval_ms / 1000
         self._next_ms = 0
+        self._more = False
         self._last = time.monotonic()
 
     def wait_s(self) -> float:
-        """How long the engine may sleep before it looks again."""
-        return self._interval_s
+        """How long the engine may sleep before it looks again: not at all if there was more than it took."""
+        return 0.0 if self._more else self._interval_s
 
     def note(self, expiry: Iterable[bytes]) -> None:
         """Take note of holds that a commit has added (or removed: looking in vain costs little)."""
@@ -43,6 +44,7 @@ class Sweeper:
                     self._next_ms = int.from_bytes(key[:8])
                     break
                 keys.append(key)
-        if len(keys) < _AT_ONCE:
+        self._more = len(keys) == _AT_ONCE
+        if not self._more:
             self._last = now
         return [key[8:].decode() for key in keys]

@@ -15,11 +15,10 @@ import uvloop
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from tallystick.core.limits import Limits
 from tallystick.core.members import node_name
 from tallystick.core.replica.commands import Found
 from tallystick.core.replica.step import Replica
-from tallystick.node.engine import Engine
+from tallystick.node.engine import Engine, wall_ms
 from tallystick.node.founding import FoundJob
 from tallystick.node.identity import Identity, draw_client_id
 from tallystick.node.logs import configure_logs
@@ -84,7 +83,9 @@ class RunningNode:
 
 
 async def start_node(
-    settings: Settings, on_broken: Callable[[BaseException], None] | None = None
+    settings: Settings,
+    on_broken: Callable[[BaseException], None] | None = None,
+    now_ms: Callable[[], int] = wall_ms,
 ) -> RunningNode:
     """Open the data directory and serve. Raises NoCluster, store.StoreError, OSError (address in use)."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
@@ -96,7 +97,7 @@ async def start_node(
         reserve=settings.reserve,
         backlog=settings.backlog_events,
     )
-    identity, limits = opened.identity, Limits()
+    identity, limits = opened.identity, settings.limits
     replica = Replica(identity.replica, identity.region, draw_client_id(), limits)
     engine = Engine(
         replica,
@@ -106,6 +107,7 @@ async def start_node(
         events_max=settings.commit_events_max,
         sweep_interval_ms=settings.sweep_interval_ms,
         on_broken=on_broken or end_process,
+        now_ms=now_ms,
     )
     reads = Reads(engine)
     regions = {identity.replica: identity.region}

@@ -173,7 +173,8 @@ def generic_handler(service: str, methods: Mapping[str, grpc.RpcMethodHandler[An
 
 def deadline(context: Context) -> float | None:
     """The caller's deadline on time.monotonic(); None if it set none."""
-    remaining = context.time_remaining()
+    # The stubs say float; without a deadline it is None.
+    remaining = cast("float | None", context.time_remaining())
     return None if remaining is None else time.monotonic() + remaining
 
 

@@ -149,9 +149,6 @@ class LmdbBackend:
         except lmdb.Error as error:
             kind = StoreFull if error.code in _FULL else StoreError
             raise kind(f"cannot open {self._directory}: {error}") from error
-        if env.lib_version()[0] != _LIB_VERSION:
-            env.close()
-            raise WrongFormat(f"{self._directory} was written by LMDB {env.lib_version()}")
         env.reader_check()  # a killed process leaves its readers behind, and they pin freed pages
         return env
 
@@ -226,8 +223,9 @@ class LmdbBackend:
         """How much room there is.
 
         The file's high-water mark counts freed pages as if they were in use, and py-lmdb does not show the
-        list of free pages; so what is used is added up from the trees themselves. The pages of the free list
-        are not in it: two in a thousand of what it lists.
+        list of free pages; so what is used is added up from the trees themselves. Left out are the pages of
+        the free list itself (two in a thousand of what it lists), and that a freed page is not reused before
+        the second commit after, nor while an older snapshot is open: the reserve is there for that.
         """
         try:
             with self._env.begin() as txn:

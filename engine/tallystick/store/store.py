@@ -52,6 +52,7 @@ class Store:
         self._fresh_changed = False
         self._resume_at = 0
         self._position = b""
+        self._broken = ""
 
     # ------------------------------------------------------------------------------------------- reading
 
@@ -215,11 +216,14 @@ class Store:
         self, batch: Mapping[Table, Rows], lazy: Mapping[Table, LazyRows], piece: Slice | None
     ) -> None:
         """Commit a batch and a slice; what is visible in memory follows."""
+        if self._broken:
+            raise StoreBroken(self._broken)
         self._dirty.stage(lazy)
         try:
             self._backend.commit(batch if piece is None else _joined(batch, piece.rows))
-        except StoreBroken:
+        except StoreBroken as broken:
             # Nobody knows whether it happened. Left staged, readers are right either way until we end.
+            self._broken = str(broken)
             raise
         except StoreError:
             self._dirty.withdraw()

@@ -162,8 +162,8 @@ class PlaceOrdersResponse(_message.Message):
     WRITE_FIELD_NUMBER: _builtins.int
     WINDOW_LINES_FIELD_NUMBER: _builtins.int
     window_lines: _builtins.int
-    """In the first message of a stream: how many order lines may be under way on it. Beyond that the
-    server stops reading until answers have gone out.
+    """In the first message of a stream: how many order lines a caller should have under way on it. The
+    server reads no further while 16 messages are, until answers have gone out.
     """
     @_builtins.property
     def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlaceOrdersAnswer]: ...

@@ -98,7 +98,7 @@ class Audit:
         for line, want in zip(found.lines, expected.lines, strict=True):
             for name in SAME_IN_LINE:
                 if getattr(line, name) != getattr(want, name):
-                    yield f"line {line.line_id}: {name} is {getattr(line, name)!r}, not {getattr(want, name)!r}"
+                    yield f"line {line.line_id}: another {name}: {getattr(line, name)!r}"
             ours = cancelled.get(line.line_id, 0)
             if line.cancelled_quantity < ours or (self.alone and line.cancelled_quantity > ours):
                 yield f"line {line.line_id}: {line.cancelled_quantity} units cancelled instead of {ours}"

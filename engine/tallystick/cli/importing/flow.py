@@ -4,8 +4,8 @@ The outcome is that of sending everything one by one, but not its slowness:
 
 * A cancellation looks at its customer's earlier orders and cancellations, so it waits until those are
   decided. Nothing else waits for it, except what its units may matter to:
-* orders of an item that may run short (`scarce_items`) and the cancellations that free it keep their sequence.
-  Orders among themselves keep it without waiting: one stream carries them, first in, first out.
+* orders of an item that may run short (`scarce_items`) and the cancellations that free it keep their
+  sequence. Orders among themselves keep it without waiting: one stream carries them, first in, first out.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
 
 from tallystick.cli.importing.ledger import Ledger, Part
-from tallystick.cli.importing.mapping import Cancellation, CancelInvoice, Plan, PlannedOrder
+from tallystick.cli.importing.mapping import CancelInvoice, Cancellation, Plan, PlannedOrder
 from tallystick.cli.importing.stocking import scarce_items
 from tallystick.cli.importing.summary import Outcome
 from tallystick.cli.importing.values import order_value
 from tallystick.client import Client, errors
-from tallystick.client.values.order import LineQuantity, OrderEventKind
+from tallystick.client.values.order import OrderEventKind
 
 REFUSALS = (
     errors.InsufficientStock,
@@ -85,7 +85,9 @@ class Flow:
         self.outcome.elapsed_s = perf_counter() - started
         self.outcome.unmatched.sort(key=lambda pair: pair[0].row.number)
 
-    async def _start_order(self, group: asyncio.TaskGroup, order: PlannedOrder, scarce: frozenset[str]) -> None:
+    async def _start_order(
+        self, group: asyncio.TaskGroup, order: PlannedOrder, scarce: frozenset[str]
+    ) -> None:
         freeing = self._cancels_of_item.of(scarce)
         if freeing:
             await asyncio.wait(freeing)
@@ -146,10 +148,9 @@ class Flow:
 
     async def _cancel_part(self, line: Cancellation, part: Part) -> bool:
         """Whether the node took the units back; if not, they are as before."""
-        lines = [LineQuantity(line_id, units) for line_id, units in part.units.items()]
         async with self._cancel_slots:
             try:
-                await self._client.cancel_order(part.order_id, lines=lines, request_id=line.request_id)
+                await self._client.cancel_order(part.order_id, part.units, request_id=line.request_id)
             except REFUSALS:
                 self.ledger.undo(line, part)
                 return False

@@ -219,7 +219,7 @@ def _row_problem(row: Row, customer: str) -> tuple[Kind | None, str]:
 
 
 def _merge(rows: Sequence[Row]) -> tuple[OrderLine, ...]:
-    """One line for each item and price: where they first stand. A line that is full is followed by another."""
+    """One line for each item and price: where they first stand. After a full line comes another."""
     lines: list[list[Row]] = []
     units: dict[tuple[str, Decimal], tuple[int, int]] = {}
     for row in rows:

@@ -1,4 +1,4 @@
-"""Pounds as the file writes them, in pence as the engine counts them. Rounding is half to even, by Decimal."""
+"""Pounds as the file writes them, pence as the engine counts them. Rounding is half to even, by Decimal."""
 
 from __future__ import annotations
 

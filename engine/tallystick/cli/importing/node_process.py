@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import re
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 from tallystick.cli.errors import NodeNotStarted
 
@@ -19,6 +21,8 @@ _SERVING = re.compile(rb"serving on (\S+)\s*$")
 _START_S = 30.0
 _STOP_S = 15.0
 _LOG_TAIL = 2_000
+
+T = TypeVar("T")
 
 
 class NodeProcess:
@@ -102,3 +106,18 @@ async def own_node(data: Path | None, region: str) -> AsyncIterator[NodeProcess]
             yield node
         finally:
             await node.stop()
+
+
+def run_cleaning_up(main: Coroutine[Any, Any, T]) -> T:
+    """`asyncio.run` in which SIGTERM, like Ctrl-C, ends what was started: no node stays behind."""
+
+    async def guarded() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        return await main
+
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        raise SystemExit(128 + signal.SIGTERM) from None

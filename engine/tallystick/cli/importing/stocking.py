@@ -37,7 +37,7 @@ def stock_for(asked: Mapping[str, int], factor: Decimal) -> dict[str, int]:
 
 
 def receipts(stock: Mapping[str, int]) -> list[Receipt]:
-    """The stock as receipts. Their ids come from what is received: the same import again is the same goods."""
+    """The stock as receipts. Their ids come from what is in them: the same import again is the same goods."""
     items = sorted(stock.items())
     name = hashlib.sha256(repr(items).encode()).hexdigest()[:16]
     starts = range(0, len(items), _ITEMS_A_RECEIPT)

@@ -43,7 +43,7 @@ _NESTED: dict[str, type[msgspec.Struct]] = {
 
 
 class Entry(NamedTuple):
-    """One order of a file, or what is wrong with it. `number` counts lines, or members of an array, from 1."""
+    """One order of a file, or what is wrong with it. `number`: of its line, or in its array, from 1."""
 
     number: int
     order: values.Order | None

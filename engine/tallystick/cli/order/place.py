@@ -49,9 +49,8 @@ class Given(NamedTuple):
         "    --adjustment discount=-2.00 --confirm-when by-hand --hold 30m",
         "tally order get o-1 -o json | tally order place --file - --id o-2",
         "tally order place --file orders.jsonl -o jsonl > answers.jsonl",
-        json='{"order": {"id", "state", "place_time", "hold_expire_time", "lines"}, "write": {"replayed", …}}\n'
-        "  many orders:\n"
-        '  {"answers": [{"number", "order", "write"} or {"number", "id", "error"}, …], "placed", "refused", …}',
+        json='{"order": {"id", "state", "place_time", "hold_expire_time", "lines"}, "write": {…}}\n'
+        '  {"answers": [{"number", "order", "write"} or {"number", "id", "error"}, …], "placed", …} for many',
     )
 )
 @click.option(

@@ -1,0 +1,88 @@
+"""What every call of a client needs: its settings, and a session that is open."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+import grpc
+
+from tallystick.client.connection import CLOSED
+from tallystick.client.errors import ClientClosed
+from tallystick.client.pages import Pages
+from tallystick.client.session import Session
+
+
+class _PageRequest(Protocol):
+    page_token: str
+
+
+class _PageResponse(Protocol):
+    @property
+    def next_page_token(self) -> str: ...
+
+
+_Request = TypeVar("_Request", bound=_PageRequest)
+_Response = TypeVar("_Response", bound=_PageResponse)
+_Value = TypeVar("_Value")
+
+
+class ClientBase:
+    """Opens when it is first used, so that it can be made outside an event loop."""
+
+    def __init__(
+        self, address: str, *, actor: str, timeout: float, read_your_writes: bool, streams: int
+    ) -> None:
+        if not timeout > 0 or streams < 1:
+            raise ValueError("timeout must be more than 0, streams at least 1")
+        self.address = address
+        self._actor = actor
+        self._timeout = timeout
+        self._read_your_writes = read_your_writes
+        self._streams = streams
+        self._session: Session | None = None
+        self._closed = False
+
+    @property
+    def consistency_token(self) -> bytes:
+        """Of the last write that was answered; hand it to whoever is to see that write elsewhere."""
+        return self._session.connection.token if self._session else b""
+
+    async def close(self, grace: float = 5.0) -> None:
+        """Take no more calls, give those under way `grace` seconds, fail the rest, disconnect."""
+        self._closed = True
+        if self._session is not None:
+            await self._session.close(grace)
+
+    def _open(self) -> Session:
+        if self._closed:
+            raise ClientClosed(CLOSED)
+        if self._session is None:
+            self._session = Session(self.address, self._actor, self._streams)
+        elif self._session.loop is not asyncio.get_running_loop():
+            raise RuntimeError("a Client belongs to the event loop that it was first used in; make another")
+        return self._session
+
+    def _seconds(self, timeout: float | None) -> float:
+        return self._timeout if timeout is None else timeout
+
+    def _token(self, given: bytes | None) -> bytes:
+        """What a read is to see at least."""
+        if given is not None:
+            return given
+        return self.consistency_token if self._read_your_writes else b""
+
+    def _list(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response],
+        request: _Request,
+        values: Callable[[_Response], Sequence[_Value]],
+        timeout: float | None,
+    ) -> Pages[_Value]:
+        async def fetch(page_token: str) -> tuple[Sequence[_Value], str]:
+            request.page_token = page_token
+            response = await self._open().calls.read(method, request, self._seconds(timeout))
+            return values(response), response.next_page_token
+
+        return Pages(fetch)

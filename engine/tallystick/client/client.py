@@ -1,0 +1,60 @@
+"""The asyncio client."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from tallystick.client import convert
+from tallystick.client.order_calls import OrderCalls
+from tallystick.client.stock_calls import StockCalls
+from tallystick.client.values.node import NodeStatus
+from tallystick.v1 import cluster_service_pb2
+
+
+class Client(OrderCalls, StockCalls):
+    """A client of one node, for asyncio.
+
+        async with Client("127.0.0.1:7411", actor="web") as client:
+            placed = await client.place_order(currency="EUR", lines=[Line("TEA", 2, amount=1800)])
+
+    It connects when it is first used, in the event loop that runs then, and is used in no other. Any number
+    of tasks may share it, and should: orders that are placed at the same time travel together.
+
+    `address` is one node's, not a balancer's before several: which node answered decides whether an outcome
+    is known. `actor` names who acts, for the history. `timeout` is in seconds, for a call with all its
+    retries; every method takes its own. With `read_your_writes`, reads see at least what this client wrote.
+    `streams` is how many streams carry orders; more than one was never faster.
+
+    Every call raises `TallystickError`: `DefiniteError` if it did not happen, `OutcomeUnknown` if a write may
+    have. Whatever a retry may mend is retried within the timeout, under the same id.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        *,
+        actor: str = "",
+        timeout: float = 10.0,
+        read_your_writes: bool = True,
+        streams: int = 1,
+    ) -> None:
+        super().__init__(
+            address, actor=actor, timeout=timeout, read_your_writes=read_your_writes, streams=streams
+        )
+
+    async def __aenter__(self) -> Self:
+        self._open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def status(self, *, timeout: float | None = None) -> NodeStatus:
+        """Who answers, and how it is."""
+        session = self._open()
+        method = session.connection.cluster.GetStatus
+        request = cluster_service_pb2.GetStatusRequest()
+        return convert.node_status(await session.calls.read(method, request, self._seconds(timeout)))

@@ -1,0 +1,267 @@
+"""The client's calls about orders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypedDict, TypeVar, Unpack, overload
+
+import grpc
+
+from tallystick.client import convert
+from tallystick.client.attempts import Attempts
+from tallystick.client.base import ClientBase
+from tallystick.client.convert import Lines
+from tallystick.client.edits import EditValue, edit_messages
+from tallystick.client.errors import OrderNotFound
+from tallystick.client.ids import new_id
+from tallystick.client.pages import Pages
+from tallystick.client.values.order import (
+    Adjustment,
+    ConfirmWhen,
+    Details,
+    Line,
+    Order,
+    OrderEvent,
+    OrderState,
+    Payment,
+    ShortageMode,
+)
+from tallystick.client.values.write import OrderChange, PlacedOrder
+from tallystick.client.words import ORDER_STATE
+from tallystick.v1 import order_pb2, write_pb2
+from tallystick.v1 import order_service_pb2 as contract
+from tallystick.v1.order_service_pb2_grpc import OrderServiceAsyncStub
+
+
+class _OrderWritten(Protocol):
+    @property
+    def order(self) -> order_pb2.Order: ...
+    @property
+    def write(self) -> write_pb2.WriteResult: ...
+
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response", bound=_OrderWritten)
+
+
+class OrderFields(TypedDict, total=False):
+    """What its caller says of an Order."""
+
+    id: str
+    customer: str
+    currency: str
+    lines: Sequence[Line]
+    adjustments: Sequence[Adjustment]
+    total: int | None
+    confirm_when: ConfirmWhen
+    hold: timedelta | None
+    shortage_mode: ShortageMode
+    details: Details
+
+
+def order_of(order: Order | None, fields: OrderFields) -> Order:
+    """The order that a caller gave, as a value or by its fields. Raises TypeError for both or neither."""
+    if order is None:
+        return Order(**fields)
+    if fields:
+        raise TypeError(f"give an order or its fields, not both: {', '.join(fields)}")
+    return order
+
+
+class OrderCalls(ClientBase):
+    """Orders: placed, paid, confirmed, changed, cancelled, read.
+
+    A `request_id` makes repeating a write safe, over retries and restarts of the caller too; the client draws
+    one where none is given, and OutcomeUnknown tells it.
+    """
+
+    @overload
+    async def place_order(self, order: Order, *, timeout: float | None = None) -> PlacedOrder: ...
+    @overload
+    async def place_order(
+        self, *, timeout: float | None = None, **fields: Unpack[OrderFields]
+    ) -> PlacedOrder: ...
+    async def place_order(
+        self, order: Order | None = None, *, timeout: float | None = None, **fields: Unpack[OrderFields]
+    ) -> PlacedOrder:
+        """Place an order: hold its stock, or sell it at once. Give an Order, or its fields by name.
+
+        Placing the same order again, now or in a year, answers the order that is there. Raises
+        InsufficientStock, InvalidRequest, OrderIdReused, StorageFull, Unavailable; OutcomeUnknown.
+        """
+        session = self._open()
+        return await session.placer.place(order_of(order, fields), self._seconds(timeout))
+
+    async def confirm_order(
+        self, order_id: str, *, request_id: str = "", timeout: float | None = None
+    ) -> OrderChange:
+        """Turn a hold into a sale. Raises OrderNotFound, OrderExpired, OrderCancelled, …"""
+        attempts = Attempts(request_id or new_id(), order_id)
+        request = contract.ConfirmOrderRequest(
+            order_id=order_id, request_id=attempts.request_id, actor=self._actor
+        )
+        return await self._change(self._orders.ConfirmOrder, request, attempts, timeout)
+
+    async def extend_hold(
+        self,
+        order_id: str,
+        hold: timedelta | None = None,
+        *,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> OrderChange:
+        """Give a hold more time, counted from now: the engine's default if None."""
+        attempts = Attempts(request_id or new_id(), order_id)
+        request = contract.ExtendHoldRequest(
+            order_id=order_id,
+            request_id=attempts.request_id,
+            hold=convert.duration(hold),
+            actor=self._actor,
+        )
+        return await self._change(self._orders.ExtendHold, request, attempts, timeout)
+
+    async def record_payment(
+        self, order_id: str, payment: Payment, *, timeout: float | None = None
+    ) -> OrderChange:
+        """Record what a payment provider said. The same `payment_id` is never counted twice."""
+        attempts = Attempts(payment.payment_id, order_id)
+        request = contract.RecordPaymentRequest(
+            order_id=order_id, payment=convert.payment_message(payment), actor=self._actor
+        )
+        return await self._change(self._orders.RecordPayment, request, attempts, timeout)
+
+    async def cancel_order(
+        self,
+        order_id: str,
+        lines: Lines | None = None,
+        reason: str = "",
+        *,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> OrderChange:
+        """Cancel an order, or only some lines: `{"1": 2}` two units of line "1", `{"1": 0}` all of it.
+
+        An id that was not placed yet can be cancelled, too: its placing, when it comes, is then cancelled.
+        """
+        attempts = Attempts(request_id or new_id(), order_id)
+        request = contract.CancelOrderRequest(
+            order_id=order_id,
+            request_id=attempts.request_id,
+            lines=convert.line_quantities(lines or ()),
+            reason=reason,
+            actor=self._actor,
+        )
+        return await self._change(self._orders.CancelOrder, request, attempts, timeout)
+
+    async def edit_order(
+        self,
+        order_id: str,
+        changes: Mapping[str, EditValue],
+        etag: str = "",
+        *,
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> OrderChange:
+        """Change an order's details: `{"note": "ring twice", "shipping_address.city": "Ghent"}`.
+
+        None clears a field. Concurrent edits merge; with an `etag`, EtagMismatch is raised instead if
+        somebody has edited since. Paths: see `tallystick.client.edits`.
+        """
+        attempts = Attempts(request_id or new_id(), order_id)
+        details, mask = edit_messages(changes)
+        request = contract.EditOrderRequest(
+            order_id=order_id,
+            request_id=attempts.request_id,
+            details=details,
+            update_mask=mask,
+            etag=etag,
+            actor=self._actor,
+        )
+        return await self._change(self._orders.EditOrder, request, attempts, timeout)
+
+    async def get_order(
+        self, order_id: str, *, consistency_token: bytes | None = None, timeout: float | None = None
+    ) -> Order:
+        """An order, in full. Raises OrderNotFound."""
+        request = contract.GetOrderRequest(
+            order_id=order_id, consistency_token=self._token(consistency_token)
+        )
+        response = await self._open().calls.read(self._orders.GetOrder, request, self._seconds(timeout))
+        return convert.order_value(response.order)
+
+    async def resolve(self, order_id: str, *, timeout: float | None = None) -> Order | None:
+        """What became of placing this id, after OutcomeUnknown: the order, or None if it isn't there.
+
+        Waits for the node to be back, within the timeout; then raises Unavailable. None is what the node that
+        answers knows. To be sure that nothing comes later, cancel the order.
+        """
+        try:
+            order = await self.get_order(order_id, timeout=timeout)
+        except OrderNotFound:
+            return None
+        return None if order.state is OrderState.UNPLACED else order
+
+    def list_orders(
+        self,
+        *,
+        customer: str = "",
+        state: OrderState | None = None,
+        placed_from: datetime | None = None,
+        placed_until: datetime | None = None,
+        page_size: int = 100,
+        consistency_token: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Pages[Order]:
+        """Orders, newest first: `async for order in client.list_orders(customer="c-1"): …`
+
+        `placed_from` is included, `placed_until` is not; both have a time zone. `timeout` is for each page
+        of `page_size`.
+        """
+        request = contract.ListOrdersRequest(
+            customer=customer,
+            state=ORDER_STATE.numbers[state or OrderState.UNKNOWN],
+            placed_from=convert.timestamp(placed_from),
+            placed_until=convert.timestamp(placed_until),
+            page_size=page_size,
+            consistency_token=self._token(consistency_token),
+        )
+
+        def values(response: contract.ListOrdersResponse) -> list[Order]:
+            return [convert.order_value(each) for each in response.orders]
+
+        return self._list(self._orders.ListOrders, request, values, timeout)
+
+    def list_order_events(
+        self,
+        order_id: str,
+        *,
+        page_size: int = 100,
+        consistency_token: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Pages[OrderEvent]:
+        """Everything that ever happened to an order, oldest first."""
+        request = contract.ListOrderEventsRequest(
+            order_id=order_id, page_size=page_size, consistency_token=self._token(consistency_token)
+        )
+
+        def values(response: contract.ListOrderEventsResponse) -> list[OrderEvent]:
+            return [convert.event_value(each) for each in response.events]
+
+        return self._list(self._orders.ListOrderEvents, request, values, timeout)
+
+    @property
+    def _orders(self) -> OrderServiceAsyncStub:
+        return self._open().connection.orders
+
+    async def _change(
+        self,
+        method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response],
+        request: _Request,
+        attempts: Attempts,
+        timeout: float | None,
+    ) -> OrderChange:
+        response = await self._open().calls.write(method, request, attempts, self._seconds(timeout))
+        return OrderChange(
+            order=convert.order_value(response.order), write=convert.write_result(response.write)
+        )

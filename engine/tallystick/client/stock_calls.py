@@ -1,0 +1,123 @@
+"""The client's calls about stock."""
+
+from __future__ import annotations
+
+from tallystick.client import convert
+from tallystick.client.attempts import Attempts
+from tallystick.client.base import ClientBase
+from tallystick.client.convert import Items
+from tallystick.client.ids import new_id
+from tallystick.client.pages import Pages
+from tallystick.client.values.stock import Stock
+from tallystick.client.values.write import StockChange
+from tallystick.v1 import stock_service_pb2 as contract
+
+
+class StockCalls(ClientBase):
+    """Stock: received, corrected, read.
+
+    Goods lie at one place, so a write names its node: `node`, or whoever the client is connected to when the
+    call begins. All retries keep that name, and another node refuses them (WrongNode).
+    """
+
+    async def receive_stock(
+        self, items: Items, receipt_id: str = "", node: str = "", *, timeout: float | None = None
+    ) -> StockChange:
+        """Book goods in: `{"TEA": 40}`, or StockQuantity values. The same receipt is never counted twice."""
+        session = self._open()
+        name, seconds = await session.node_to_name(node, self._seconds(timeout))
+        attempts = Attempts(receipt_id or new_id())
+        request = contract.ReceiveStockRequest(
+            receipt_id=attempts.request_id,
+            node=name,
+            items=convert.stock_quantities(items),
+            actor=self._actor,
+        )
+        method = session.connection.stock.ReceiveStock
+        response = await session.calls.write(method, request, attempts, seconds)
+        return convert.stock_change(response)
+
+    async def adjust_stock(
+        self,
+        items: Items,
+        reason: str = "",
+        adjustment_id: str = "",
+        node: str = "",
+        *,
+        timeout: float | None = None,
+    ) -> StockChange:
+        """Correct stock, up or down. What is missing and sold already stays visible as `owed`."""
+        session = self._open()
+        name, seconds = await session.node_to_name(node, self._seconds(timeout))
+        attempts = Attempts(adjustment_id or new_id())
+        request = contract.AdjustStockRequest(
+            adjustment_id=attempts.request_id,
+            node=name,
+            items=convert.stock_quantities(items),
+            reason=reason,
+            actor=self._actor,
+        )
+        method = session.connection.stock.AdjustStock
+        response = await session.calls.write(method, request, attempts, seconds)
+        return convert.stock_change(response)
+
+    async def set_stock_policy(
+        self,
+        sku: str,
+        overbooking_limit: int,
+        *,
+        location: str = "",
+        node: str = "",
+        request_id: str = "",
+        timeout: float | None = None,
+    ) -> StockChange:
+        """Say how many units the node may sell of an item beyond what was received."""
+        session = self._open()
+        name, seconds = await session.node_to_name(node, self._seconds(timeout))
+        attempts = Attempts(request_id or new_id())
+        request = contract.SetStockPolicyRequest(
+            request_id=attempts.request_id,
+            node=name,
+            sku=sku,
+            location=location,
+            overbooking_limit=overbooking_limit,
+            actor=self._actor,
+        )
+        method = session.connection.stock.SetStockPolicy
+        response = await session.calls.write(method, request, attempts, seconds)
+        return convert.policy_change(response)
+
+    async def get_stock(
+        self,
+        sku: str,
+        location: str = "",
+        *,
+        consistency_token: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Stock:
+        """One item. Raises StockNotFound."""
+        session = self._open()
+        request = contract.GetStockRequest(
+            sku=sku, location=location, consistency_token=self._token(consistency_token)
+        )
+        method = session.connection.stock.GetStock
+        response = await session.calls.read(method, request, self._seconds(timeout))
+        return convert.stock_value(response.stock)
+
+    def list_stock(
+        self,
+        *,
+        sku_prefix: str = "",
+        page_size: int = 100,
+        consistency_token: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Pages[Stock]:
+        """Items by sku and location: `async for item in client.list_stock(): …`"""
+        request = contract.ListStockRequest(
+            sku_prefix=sku_prefix, page_size=page_size, consistency_token=self._token(consistency_token)
+        )
+
+        def values(response: contract.ListStockResponse) -> list[Stock]:
+            return [convert.stock_value(each) for each in response.stock]
+
+        return self._list(self._open().connection.stock.ListStock, request, values, timeout)

@@ -1,0 +1,1 @@
+"""`tally`, from single words to whole sessions with real nodes."""

@@ -1,0 +1,1 @@
+"""The engine, its opening, and node processes that are killed."""

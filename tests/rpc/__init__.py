@@ -1,0 +1,1 @@
+"""Every method over real gRPC and a real disk."""

@@ -1,0 +1,118 @@
+"""A node in the test's own process and loop, with a clock that the test moves, and stubs to call it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import grpc
+
+from tallystick.core.members import node_name
+from tallystick.node.engine import Engine
+from tallystick.node.settings import Settings
+from tallystick.rpc.server import RunningNode, start_node
+from tallystick.v1.cluster_service_pb2_grpc import ClusterServiceStub
+from tallystick.v1.order_service_pb2_grpc import OrderServiceStub
+from tallystick.v1.stock_service_pb2_grpc import StockServiceStub
+
+STARTED_MS = 1_760_000_000_000
+CALL_S = 20.0
+"""A deadline that no call reaches unless it hangs."""
+
+
+class Clock:
+    """The node's wall clock, in milliseconds since 1970."""
+
+    def __init__(self) -> None:
+        self.ms = STARTED_MS
+
+    def __call__(self) -> int:
+        return self.ms
+
+    def advance(self, seconds: float) -> None:
+        self.ms += round(seconds * 1000)
+
+
+class Served:
+    """A running node and a channel to it."""
+
+    def __init__(self, running: RunningNode, clock: Clock, broken: list[BaseException]) -> None:
+        self.running = running
+        self.clock = clock
+        self.broken = broken
+        self.address = running.address
+        self.node = node_name(running.identity.replica)
+        self.region = running.identity.region
+        self.channel = open_channel(running.address)
+        self.orders: Any = OrderServiceStub(self.channel)
+        self.stock: Any = StockServiceStub(self.channel)
+        self.cluster: Any = ClusterServiceStub(self.channel)
+
+    @property
+    def engine(self) -> Engine:
+        return self.running._engine
+
+    async def stop(self, grace_s: float = 10.0) -> None:
+        await self.channel.close()
+        await self.running.stop(grace_s)
+
+
+class Blockade:
+    """A job that holds up the engine thread until it is lifted: what comes after it waits in the queue."""
+
+    deadline = None
+
+    def __init__(self, engine: Engine) -> None:
+        self._reached = Event()
+        self._lifted = Event()
+        engine.submit(self)
+
+    def reached(self) -> None:
+        """Wait until the engine stands before it."""
+        assert self._reached.wait(CALL_S)
+
+    def lift(self) -> None:
+        self._lifted.set()
+
+    def commands(self) -> tuple[()]:
+        self._reached.set()
+        assert self._lifted.wait(CALL_S)
+        return ()
+
+    def answer(self, results: object, receipt: object) -> None:
+        """Nobody asked."""
+
+    def deliver(self, answer: None) -> None:
+        """Nobody asked."""
+
+
+def open_channel(address: str) -> grpc.aio.Channel:
+    return grpc.aio.insecure_channel(
+        address,
+        options=[("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)],
+    )
+
+
+async def start(directory: Path, clock: Clock | None = None, **settings: Any) -> Served:
+    """Start a node on a directory, made if need be; holds are swept at short intervals."""
+    clock = clock or Clock()
+    broken: list[BaseException] = []
+    given = {"new_cluster": True, "region": "eu", "sweep_interval_ms": 10, "reserve": 0, **settings}
+    running = await start_node(
+        Settings(data=directory, listen="127.0.0.1:0", **given), broken.append, now_ms=clock
+    )
+    return Served(running, clock, broken)
+
+
+@asynccontextmanager
+async def serving(directory: Path, clock: Clock | None = None, **settings: Any) -> AsyncIterator[Served]:
+    """A node for the length of a block; its engine must not have broken."""
+    served = await start(directory, clock, **settings)
+    try:
+        yield served
+    finally:
+        await served.stop()
+    assert served.broken == []
