@@ -6,15 +6,15 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
 
 from benchmarks import machine
 
 _POLL_S = 0.01
+ROOT = Path(__file__).resolve().parent.parent
+"""The checkout: our own programs are started there, so that `-m benchmarks` finds them."""
 
 
 class Failed(Exception):
@@ -22,17 +22,17 @@ class Failed(Exception):
 
 
 class Process:
-    """One started program, with its output in files."""
+    """One started program, with its output at hand."""
 
-    def __init__(self, command: Sequence[str], *, user: str | None = None, cwd: Path | None = None) -> None:
+    def __init__(self, command: Sequence[str], *, user: str | None = None) -> None:
         self.name = Path(command[0]).name
-        self._out: IO[bytes] = tempfile.TemporaryFile()
+        self._out = os.memfd_create(self.name)
         self._popen = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=self._out,
             stderr=subprocess.STDOUT,
-            cwd=cwd,
+            cwd=ROOT,
             start_new_session=True,  # Ctrl-C is the benchmark's, which ends its processes in order
             user=user,
             group=user,
@@ -44,10 +44,14 @@ class Process:
     def pid(self) -> int:
         return self._popen.pid
 
+    @property
+    def ended(self) -> bool:
+        return self._popen.poll() is not None
+
     def output(self) -> str:
         """All that it has printed so far."""
-        size = os.fstat(self._out.fileno()).st_size
-        return os.pread(self._out.fileno(), size, 0).decode(errors="replace")
+        size = os.fstat(self._out).st_size
+        return os.pread(self._out, size, 0).decode(errors="replace")
 
     def wait_for(self, pattern: str, timeout_s: float) -> re.Match[str]:
         """Wait until it prints what matches. Raises Failed with its output if it ends or takes too long."""
@@ -71,7 +75,7 @@ class Process:
     def resume(self) -> None:
         """Let it go on."""
         paused, self._paused = self._paused, []
-        _signal_all(reversed(paused), signal.SIGCONT)
+        _signal_all(paused[::-1], signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as a power cut would, and wait until it is gone."""
@@ -87,10 +91,10 @@ class Process:
                 self._popen.wait(timeout_s)
             except subprocess.TimeoutExpired:
                 self.kill()
-        self._out.close()
+        os.close(self._out)
 
 
-def _signal_all(pids: Sequence[int] | reversed[int], number: int) -> None:
+def _signal_all(pids: Sequence[int], number: int) -> None:
     for pid in pids:
         try:
             os.kill(pid, number)
@@ -113,6 +117,7 @@ def run(
             group=user,
             extra_groups=[] if user else None,
             check=False,
+            cwd=ROOT,
         )
     except subprocess.TimeoutExpired as error:
         raise Failed(f"{Path(command[0]).name} took more than {timeout_s:g} s") from error

@@ -7,6 +7,7 @@ concatenation of its fields, so an order is a fresh id in front of one of thousa
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -24,6 +25,8 @@ _BODIES = 20_000
 _PRICE = 1_299
 _SHIPPING = 450
 _ID_FIELD = b"\x0a\x24"  # field 1, 36 bytes
+_UNSTAMPED = "ffffffff-ffff"  # a time that never comes
+_UNSTAMPED_BYTES = _UNSTAMPED.encode()
 _VIEWS = {
     "default": order_service_pb2.ORDER_VIEW_UNSPECIFIED,
     "basic": order_service_pb2.ORDER_VIEW_BASIC,
@@ -68,14 +71,18 @@ def pick_items(shape: Shape, draw: random.Random) -> list[int]:
 
 
 def new_ids(count: int) -> list[str]:
-    """`count` UUIDv7s, drawn for this millisecond: unique, and rising in time from call to call."""
-    stamp = f"{time.time_ns() // 1_000_000:012x}"
-    head = f"{stamp[:8]}-{stamp[8:]}-7"
+    """`count` UUIDv7s, unique but for their time, which `stamp` gives them when they are used."""
     noise = os.urandom(9 * count).hex()
     return [
-        f"{head}{noise[at : at + 3]}-8{noise[at + 3 : at + 6]}-{noise[at + 6 : at + 18]}"
+        f"{_UNSTAMPED}-7{noise[at : at + 3]}-8{noise[at + 3 : at + 6]}-{noise[at + 6 : at + 18]}"
         for at in range(0, 18 * count, 18)
     ]
+
+
+def stamp(request: bytes) -> bytes:
+    """Give the ids in a request the time of now: they rise from request to request, as real ones do."""
+    digits = f"{time.time_ns() // 1_000_000:012x}"
+    return request.replace(_UNSTAMPED_BYTES, f"{digits[:8]}-{digits[8:]}".encode())
 
 
 def make_order(shape: Shape, items: list[int], customer: int) -> order_pb2.Order:
@@ -92,7 +99,11 @@ def make_order(shape: Shape, items: list[int], customer: int) -> order_pb2.Order
         total=_PRICE * shape.lines + _SHIPPING,
         details=order_pb2.Details(
             shipping_address=order_pb2.Address(
-                name="Ada Byron", street="12 Example Street", city="Utrecht", postal_code="3511 AB", country="NL"
+                name="Ada Byron",
+                street="12 Example Street",
+                city="Utrecht",
+                postal_code="3511 AB",
+                country="NL",
             ),
             email=f"customer-{customer:06d}@example.org",
         ),
@@ -100,23 +111,28 @@ def make_order(shape: Shape, items: list[int], customer: int) -> order_pb2.Order
     order.details.note = "n"
     missing = ORDER_BYTES - len(_ID_FIELD) - 36 - order.ByteSize()
     if missing > 0:
-        words = "Leave it with the neighbours at number 14 if nobody answers; ring twice, the bell is slow. " * 2
+        words = (
+            "Leave it with the neighbours at number 14 if nobody answers; ring twice, the bell is slow. " * 2
+        )
         order.details.note = words[: missing + 1]
     return order
 
 
 def make_json(order: order_pb2.Order) -> str:
-    """The same content as compact JSON, for the peers: all but id and customer, which they keep in columns."""
+    """The same content as compact JSON, for the peers: all but id and customer, which they keep beside it.
+
+    With names of one letter, so that it is no longer than ours.
+    """
     address = order.details.shipping_address
     return json.dumps(
         {
-            "currency": order.currency,
-            "lines": [[line.sku, line.quantity, line.unit_price, line.amount] for line in order.lines],
-            "adjustments": [[each.adjustment_id, each.kind, each.amount] for each in order.adjustments],
-            "total": order.total,
-            "ship_to": [address.name, address.street, address.city, address.postal_code, address.country],
-            "email": order.details.email,
-            "note": order.details.note,
+            "c": order.currency,
+            "l": [[line.sku, line.quantity, line.unit_price, line.amount] for line in order.lines],
+            "a": [[each.adjustment_id, each.kind, each.amount] for each in order.adjustments],
+            "t": order.total,
+            "s": [address.name, address.street, address.city, address.postal_code, address.country],
+            "e": order.details.email,
+            "n": order.details.note,
         },
         separators=(",", ":"),
     )
@@ -129,36 +145,38 @@ def bodies(shape: Shape, seed: int, count: int = _BODIES) -> list[order_pb2.Orde
 
 
 class Requests:
-    """An endless supply of requests, each with ids that nobody has used before."""
+    """An endless supply of encoded requests, each with ids of its own; `stamp` completes them."""
 
     def __init__(self, shape: Shape, seed: int, view: str = "default") -> None:
         self._draw = random.Random(seed + 1)
         self._bodies = [order.SerializeToString() for order in bodies(shape, seed)]
         self._view = _VIEWS[view]
-        self._number = 0
 
     def unary(self) -> Iterator[bytes]:
-        """Encoded PlaceOrderRequests."""
+        """PlaceOrderRequests."""
         tail = order_service_pb2.PlaceOrderRequest(view=self._view).SerializeToString()
         while True:
             for order_id, body in self._some(256):
-                order = _ID_FIELD + order_id.encode() + body
+                order = _ID_FIELD + order_id + body
                 yield b"\x0a" + varint(len(order)) + order + tail
 
-    def batches(self, size: int) -> Iterator[bytes]:
-        """Encoded PlaceOrdersRequests of `size` orders, numbered from 0 through the whole stream."""
-        tail = order_service_pb2.PlaceOrdersRequest(view=self._view).SerializeToString()
-        while True:
-            parts = []
-            for order_id, body in self._some(size):
-                order = _ID_FIELD + order_id.encode() + body
-                inner = b"\x08" + varint(self._number) + b"\x12" + varint(len(order)) + order
-                parts += (b"\x0a", varint(len(inner)), inner)
-                self._number += 1
-            yield b"".join((*parts, tail))
+    def batches(self, size: int) -> Iterator[tuple[int, bytes]]:
+        """PlaceOrdersRequests of `size` orders, with the number of each in the stream.
 
-    def _some(self, count: int) -> Iterator[tuple[str, bytes]]:
-        return zip(new_ids(count), self._draw.choices(self._bodies, k=count), strict=True)
+        A batch has number n if the numbers of its orders are from n × size up.
+        """
+        tail = order_service_pb2.PlaceOrdersRequest(view=self._view).SerializeToString()
+        for number in itertools.count():
+            parts: list[bytes] = []
+            for at, (order_id, body) in enumerate(self._some(size), number * size):
+                order = _ID_FIELD + order_id + body
+                inner = b"\x08" + varint(at) + b"\x12" + varint(len(order)) + order
+                parts += (b"\x0a", varint(len(inner)), inner)
+            yield number, b"".join((*parts, tail))
+
+    def _some(self, count: int) -> Iterator[tuple[bytes, bytes]]:
+        ids = (order_id.encode() for order_id in new_ids(count))
+        return zip(ids, self._draw.choices(self._bodies, k=count), strict=True)
 
 
 def varint(value: int) -> bytes:

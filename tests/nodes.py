@@ -78,6 +78,22 @@ def start_node(
         _end(process)
 
 
+def run_tally(
+    *words: str, node: Node | None = None, stdin: str | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as a user would, with `node` for its target; its exit code and output are the answer."""
+    target = {"TALLY_TARGET": node.address} if node else {}
+    return subprocess.run(
+        [sys.executable, "-m", "tallystick", *words],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=READY_TIMEOUT_S,
+        env=clean_env({**target, **(env or {})}),
+    )
+
+
 def clean_env(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment without what would configure `tally` behind a test's back."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("TALLY_")}
@@ -93,7 +109,9 @@ def _first_line(process: subprocess.Popen[bytes], log: Path) -> str:
         selector.register(process.stdout, selectors.EVENT_READ)
         while not line.endswith(b"\n"):
             if not selector.select(max(0.0, until - time.monotonic())):
-                raise AssertionError(f"the node does not serve after {READY_TIMEOUT_S:g} s\n{log.read_text()}")
+                raise AssertionError(
+                    f"the node does not serve after {READY_TIMEOUT_S:g} s\n{log.read_text()}"
+                )
             read = os.read(process.stdout.fileno(), 4096)
             if not read:
                 code = process.wait(STOP_TIMEOUT_S)

@@ -1,5 +1,6 @@
 """The shared options: before or behind the command, and how a command is repeated."""
 
+import getpass
 import shlex
 
 import click
@@ -132,5 +133,5 @@ def test_a_system_without_a_name_for_the_user(monkeypatch):
     def unknown() -> str:
         raise KeyError("getpwuid(): uid not found: 1234")
 
-    monkeypatch.setattr(options.getpass, "getuser", unknown)
+    monkeypatch.setattr(getpass, "getuser", unknown)
     assert options.os_user() == ""

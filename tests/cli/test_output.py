@@ -100,10 +100,10 @@ def test_control_characters_are_pictures(text, shown):
 def test_an_order_for_people(capsys):
     echo_order(ORDER)
     out = capsys.readouterr().out
-    assert "total:    20.95 EUR" in out
-    assert f"placed:   {PLACED.astimezone().isoformat(sep=' ', timespec='seconds')}" in out
-    assert "ship to:  Ada, Berlin" in out
-    assert "note:     two␊lines␛[31m" in out
+    assert "total:     20.95 EUR" in out
+    assert f"placed:    {PLACED.astimezone().isoformat(sep=' ', timespec='seconds')}" in out
+    assert "ship to:   Ada, Berlin" in out
+    assert "note:      two␊lines␛[31m" in out
     rows = [line.split() for line in out.splitlines()]
     assert ["LINE", "ITEM", "LOCATION", "QUANTITY", "FROM", "AMOUNT"] in rows
     assert ["1", "TEA", "2", "2", "eu", "18.00", "EUR"] in rows

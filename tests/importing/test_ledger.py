@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 
 from hypothesis import given
 
@@ -20,7 +21,7 @@ BOUGHT = [
 LATER = "2010-12-01 09:00:00"
 
 
-def matches(plan: Plan, refused: set[str] = frozenset()) -> Iterator[tuple[list[Part], int]]:
+def matches(plan: Plan, refused: AbstractSet[str] = frozenset()) -> Iterator[tuple[list[Part], int]]:
     """What each cancellation takes when all but `refused` is accepted."""
     ledger = Ledger(plan.cancellations)
     for event in plan.events:

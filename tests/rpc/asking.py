@@ -56,6 +56,18 @@ async def place(served: Served, placed: order_pb2.Order, **fields: Any) -> Any:
     return await served.orders.PlaceOrder(request, timeout=CALL_S)
 
 
+async def place_all(served: Served, *orders: order_pb2.Order, **fields: Any) -> Any:
+    """Place many over one stream, in one message; answers its answer."""
+    call = served.orders.PlaceOrders(timeout=CALL_S)
+    numbered = [
+        order_service_pb2.NumberedOrder(number=number, order=placed) for number, placed in enumerate(orders)
+    ]
+    await call.write(order_service_pb2.PlaceOrdersRequest(orders=numbered, **fields))
+    await call.done_writing()
+    _, answer = [message async for message in call]
+    return answer
+
+
 async def confirm(served: Served, order_id: str, request_id: str = "confirm", **fields: Any) -> Any:
     request = order_service_pb2.ConfirmOrderRequest(order_id=order_id, request_id=request_id, **fields)
     return await served.orders.ConfirmOrder(request, timeout=CALL_S)
@@ -96,7 +108,7 @@ async def edit(
     return await served.orders.EditOrder(request, timeout=CALL_S)
 
 
-async def get(served: Served, order_id: str, token: bytes = b"") -> order_pb2.Order:
+async def get(served: Served, order_id: str, token: bytes = b"") -> Any:
     request = order_service_pb2.GetOrderRequest(order_id=order_id, consistency_token=token)
     return (await served.orders.GetOrder(request, timeout=CALL_S)).order
 
@@ -119,7 +131,7 @@ async def events_of(served: Served, order_id: str, **fields: Any) -> Any:
     return await served.orders.ListOrderEvents(request, timeout=CALL_S)
 
 
-async def reached(served: Served, order_id: str, state: int) -> order_pb2.Order:
+async def reached(served: Served, order_id: str, state: Any) -> Any:
     """Ask until the order is in that state: each question gives the sweeper a turn. Bounded."""
     for _ in range(20_000):
         found = await get(served, order_id)

@@ -1,5 +1,7 @@
 """A node of its own for each test: starting one takes milliseconds."""
 
+import logging
+
 import pytest
 
 from tests.rpc.serving import serving
@@ -9,3 +11,10 @@ from tests.rpc.serving import serving
 async def served(tmp_path):
     async with serving(tmp_path / "node") as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _no_error_is_logged(caplog):
+    """asyncio and gRPC log what they cannot raise: a task's exception that nobody took, a handler's bug."""
+    yield
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []

@@ -63,9 +63,7 @@ def read_status(status: Any) -> Refusal:
     assert info.domain == "tallystick"
     assert info.metadata["definite"] in ("true", "false")
     assert status.message
-    return Refusal(
-        code_pb2.Code.Name(status.code), info.reason, status.message, dict(info.metadata), details
-    )
+    return Refusal(code_pb2.Code.Name(status.code), info.reason, status.message, dict(info.metadata), details)
 
 
 def status_of_call(error: grpc.aio.AioRpcError) -> Any:

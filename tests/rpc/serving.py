@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from threading import Event
@@ -100,10 +101,15 @@ async def start(directory: Path, clock: Clock | None = None, **settings: Any) ->
     """Start a node on a directory, made if need be; holds are swept at short intervals."""
     clock = clock or Clock()
     broken: list[BaseException] = []
-    given = {"new_cluster": True, "region": "eu", "sweep_interval_ms": 10, "reserve": 0, **settings}
-    running = await start_node(
-        Settings(data=directory, listen="127.0.0.1:0", **given), broken.append, now_ms=clock
-    )
+    given = {
+        "listen": "127.0.0.1:0",
+        "new_cluster": True,
+        "region": "eu",
+        "sweep_interval_ms": 10,
+        "reserve": 0,
+        **settings,
+    }
+    running = await start_node(Settings(data=directory, **given), broken.append, now_ms=clock)
     return Served(running, clock, broken)
 
 
@@ -116,3 +122,12 @@ async def serving(directory: Path, clock: Clock | None = None, **settings: Any) 
     finally:
         await served.stop()
     assert served.broken == []
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Give way to the loop until the condition holds. Bounded."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + CALL_S
+    while not condition():
+        assert loop.time() < end, "it never came to be"
+        await asyncio.sleep(0)

@@ -97,7 +97,7 @@ def describe(error: errors.TallystickError, again: str = "") -> dict[str, Json]:
         "message": str(error),
         "definite": isinstance(error, errors.DefiniteError),
         "exit_code": int(advice_for(error).code),
-        "metadata": plain(dict(error.metadata)),
+        "metadata": plain(dict(sorted(error.metadata.items()))),
     }
     if isinstance(error, errors.InsufficientStock):
         told["shortages"] = plain(error.shortages)
@@ -125,10 +125,13 @@ class CommandFailed(click.ClickException):
 
     def __init__(self, error: errors.TallystickError, call: Call, again: str = "") -> None:
         super().__init__(str(error))
-        self.exit_code = advice_for(error).code
         self._error = error
         self._call = call
         self._again = again if isinstance(error, errors.IndefiniteError) else ""
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]  # click declares a class variable
+        return advice_for(self._error).code
 
     def show(self, file: object = None) -> None:
         """Print it on stderr, so that stdout holds answers alone."""
@@ -175,19 +178,17 @@ class NodeNotStarted(click.ClickException):
 
 def echo_shortages(error: errors.InsufficientStock) -> None:
     """What was asked and what there is, item by item."""
-    located = any(short.location for short in error.shortages)
-    hints = any(short.suggested_region for short in error.shortages)
-    columns = [column("item"), *([column("location")] if located else []), number("asked")]
-    columns += [number("available here"), number("elsewhere"), *([column("try region")] if hints else [])]
-    rows = [
+    echo_table(
         [
-            short.sku,
-            *([short.location] if located else []),
-            short.asked,
-            short.available_here,
-            short.available_elsewhere,
-            *([short.suggested_region] if hints else []),
-        ]
-        for short in error.shortages
-    ]
-    echo_table(columns, rows, err=True)
+            *(column("item"), column("location", optional=True), number("asked"), number("available here")),
+            *(number("elsewhere"), column("try region", optional=True)),
+        ],
+        [
+            (
+                *(short.sku, short.location, short.asked, short.available_here),
+                *(short.available_elsewhere, short.suggested_region),
+            )
+            for short in error.shortages
+        ],
+        err=True,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from typing import TypeVar
 
 import click
@@ -15,6 +15,8 @@ from tallystick.client import Client
 
 T = TypeVar("T", bound=msgspec.Struct)
 
+PAGE_SIZE_MAX = 1_000
+
 limit_option = click.option(
     "--limit",
     type=click.IntRange(min=0),
@@ -24,6 +26,11 @@ limit_option = click.option(
 )
 
 
+def page_size(limit: int) -> int:
+    """Rows to ask for at once: one more than shown tells whether there are more."""
+    return min(limit + 1, PAGE_SIZE_MAX) if limit else PAGE_SIZE_MAX
+
+
 def listed(
     call: Call,
     read: Callable[[Client], AsyncIterable[T]],
@@ -31,15 +38,19 @@ def listed(
     name: str,
     limit: int,
     show: Callable[[Iterable[T]], None],
+    prepare: Callable[[Client], Awaitable[None]] | None = None,
 ) -> None:
     """Print what `read` yields: JSON lines at once, a table or a document when all of it is there.
 
-    Each page has the timeout to itself; a list is as long as it is.
+    `prepare` reads beforehand what a table needs beside its rows. Each page has the timeout to itself: a list
+    is as long as it is.
     """
     stream = call.output is Format.JSONL
     rows: list[T] = []
 
     async def gather(client: Client) -> bool:
+        if prepare is not None and call.is_table:
+            await prepare(client)
         count = 0
         async for row in read(client):
             if limit and count == limit:

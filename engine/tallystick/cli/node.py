@@ -124,7 +124,7 @@ def run_node(settings: Settings) -> None:
 @calls_node
 def status(call: Call) -> None:
     """Ask a node who it is and how its disk is."""
-    answer = converse(call, lambda client: client.get_status())
+    answer = converse(call, lambda client: client.status())
     if call.is_table:
         echo_status(answer)
     else:

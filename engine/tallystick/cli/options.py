@@ -20,7 +20,7 @@ from click.shell_completion import CompletionItem
 
 from tallystick.cli.lazy import ARGUMENTS
 from tallystick.cli.output import Format
-from tallystick.cli.parsing import parse_duration
+from tallystick.cli.parsing import parse_duration, parse_token
 
 DEFAULT_TARGET = "127.0.0.1:7411"
 DEFAULT_TIMEOUT = "10s"
@@ -74,6 +74,7 @@ class Word(click.ParamType[Any]):
 
 
 DURATION = Parsed("duration", parse_duration)
+TOKEN = Parsed("token", parse_token)
 FORMAT = click.Choice([form.value for form in Format])
 
 
@@ -193,6 +194,17 @@ def request_id_option(*names: str, what: str = "request") -> Callable[[F], F]:
         metavar="ID",
         help=f"The id of this {what}; drawn if absent. The same id again never counts twice.",
     )
+
+
+def token_option(function: F) -> F:
+    """`--consistency-token`: a read that sees what was written elsewhere."""
+    return click.option(
+        "--consistency-token",
+        "token",
+        type=TOKEN,
+        metavar="TOKEN",
+        help="From the JSON of a write's answer: see at least that write, at whichever node.",
+    )(function)
 
 
 def examples(*lines: str, json: str) -> str:

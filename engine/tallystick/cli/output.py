@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import enum
-import io
 import json
 import sys
 import unicodedata
@@ -21,7 +20,7 @@ from rich.text import Text
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
-_WIDE = 100_000  # off a terminal no row is folded: what reads it splits by lines
+_WIDE = 100_000  # columns that no row reaches: a terminal that is narrower wraps them itself
 
 
 class Format(enum.StrEnum):
@@ -35,18 +34,19 @@ class Format(enum.StrEnum):
 
 
 class Column(NamedTuple):
-    """A column of a table; numbers go to the right."""
+    """A column of a table. Numbers go to the right; an optional one is left out where no row fills it."""
 
     title: str
     right: bool = False
+    optional: bool = False
 
 
-def column(title: str) -> Column:
-    return Column(title)
+def column(title: str, *, optional: bool = False) -> Column:
+    return Column(title, optional=optional)
 
 
-def number(title: str) -> Column:
-    return Column(title, right=True)
+def number(title: str, *, optional: bool = False) -> Column:
+    return Column(title, right=True, optional=optional)
 
 
 # ----------------------------------------------------------------------------------------------------- JSON
@@ -59,7 +59,7 @@ def plain(value: object) -> Json:
     ("900s"), bytes base64, enumerations their lower-case words, sets sorted lists.
     """
     if isinstance(value, msgspec.Struct):
-        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+        return dict(plain_fields(value))
     if isinstance(value, enum.Enum):
         return plain(value.value)
     if value is None or isinstance(value, bool | int | float | str):
@@ -81,6 +81,11 @@ def _plain_collection(value: object) -> Json:
     if isinstance(value, Sequence):
         return [plain(item) for item in value]
     raise TypeError(f"{type(value).__name__} has no form in JSON")
+
+
+def plain_fields(value: msgspec.Struct) -> dict[str, Json]:
+    """A record as a JSON object."""
+    return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
 
 
 def encode_json(value: Json, *, indent: bool = True) -> str:
@@ -114,41 +119,39 @@ def _picture(sign: str) -> str:
 
 
 def echo_table(columns: Sequence[Column], rows: Iterable[Sequence[object]], *, err: bool = False) -> None:
-    """Print rows under their titles. Columns line up; on a terminal long cells fold, elsewhere never."""
+    """Print rows under their titles. Columns line up, and no row is folded: what is copied is whole."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    shown = [at for at, each in enumerate(columns) if not each.optional or any(row[at] for row in cells)]
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for each in columns:
-        justify = "right" if each.right else "left"
-        table.add_column(each.title.upper(), justify=justify, overflow="fold", no_wrap=each.right)
-    for row in rows:
-        table.add_row(*(Text(printable(_cell(cell))) for cell in row))
+    for at in shown:
+        table.add_column(columns[at].title.upper(), justify="right" if columns[at].right else "left")
+    for row in cells:
+        table.add_row(*(Text(row[at]) for at in shown))
     _echo(table, err=err)
 
 
 def echo_fields(fields: Iterable[tuple[str, object]]) -> None:
     """Print names and values, one pair a line, leaving out what is empty."""
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    table.add_column(style="bold")
+    table.add_column()
     for name, value in fields:
         if value not in ("", None):
-            table.add_row(f"{name}:", Text(printable(_cell(value))))
+            table.add_row(f"{name}:", Text(_cell(value)))
     _echo(table)
 
 
 def _cell(value: object) -> str:
     if isinstance(value, datetime):
         return local_time(value)
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def _echo(table: Table, *, err: bool = False) -> None:
-    stream = sys.stderr if err else sys.stdout
-    if stream.isatty():
-        Console(file=stream, highlight=False).print(table)
-        return
-    paper = io.StringIO()
-    Console(file=paper, width=_WIDE, color_system=None, highlight=False).print(table)
-    for line in paper.getvalue().splitlines():
+    console = Console(file=sys.stderr if err else sys.stdout, width=_WIDE, highlight=False)
+    with console.capture() as paper:
+        console.print(table)
+    for line in paper.get().splitlines():
         click.echo(line.rstrip(), err=err)
 
 

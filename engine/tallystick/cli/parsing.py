@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -42,6 +43,14 @@ def parse_moment(text: str) -> Moment:
             f"{text!r} is no time: write 2026-03-01, 2026-03-01T09:30, 2026-03-01T09:30:00+01:00, or 2h (ago)"
         ) from None
     return Moment(moment.astimezone(UTC), timedelta())
+
+
+def parse_token(text: str) -> bytes:
+    """A consistency token, as JSON answers hold it: base64."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("this is no consistency token: copy it from the JSON of a write's answer") from None
 
 
 def parse_pair(text: str) -> tuple[str, str]:

@@ -23,7 +23,7 @@ def converse(call: Call, talk: Callable[[Client], Awaitable[T]], *, ids: Sequenc
         return "" if ids is None else call.again(*ids)
 
     async def conversation() -> T:
-        async with Client(call.target, timeout_s=call.timeout_s, actor=call.actor) as client:
+        async with Client(call.target, timeout=call.timeout_s, actor=call.actor) as client:
             return await talk(client)
 
     try:

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable
 import click
 
 from tallystick.cli.items import parse_item
-from tallystick.cli.listing import limit_option, listed
-from tallystick.cli.options import Call, F, Parsed, calls_node, examples, request_id_option
+from tallystick.cli.listing import limit_option, listed, page_size
+from tallystick.cli.options import Call, F, Parsed, calls_node, examples, request_id_option, token_option
 from tallystick.cli.output import column, echo_fields, echo_json, echo_table, local_time, number, plain
 from tallystick.cli.session import converse, written
 from tallystick.client import Client, Stock, StockChange, StockQuantity, new_id
@@ -121,10 +121,11 @@ def policy(
 )
 @click.argument("sku", metavar="SKU")
 @click.option("--location", default="", metavar="NAME", help="Where the item lies.")
+@token_option
 @calls_node
-def get(call: Call, sku: str, location: str) -> None:
+def get(call: Call, sku: str, location: str, token: bytes | None) -> None:
     """Show an item: what is there, held, sold, and may still be sold."""
-    item = converse(call, lambda client: client.get_stock(sku, location=location))
+    item = converse(call, lambda client: client.get_stock(sku, location, consistency_token=token))
     if call.is_table:
         echo_fields(_fields(item))
     else:
@@ -141,11 +142,18 @@ def get(call: Call, sku: str, location: str) -> None:
 )
 @click.option("--prefix", default="", metavar="TEXT", help="Only skus that begin with this.")
 @limit_option
+@token_option
 @calls_node
-def list_(call: Call, prefix: str, limit: int) -> None:
+def list_(call: Call, prefix: str, limit: int, token: bytes | None) -> None:
     """List items by sku and location."""
     listed(
-        call, lambda client: client.list_stock(sku_prefix=prefix), name="stock", limit=limit, show=_echo_stock
+        call,
+        lambda client: client.list_stock(
+            sku_prefix=prefix, page_size=page_size(limit), consistency_token=token
+        ),
+        name="stock",
+        limit=limit,
+        show=_echo_stock,
     )
 
 
@@ -160,7 +168,7 @@ def _change(
     ids = [(names, request_id)]
 
     async def talk(client: Client) -> StockChange:
-        at = node or (await client.get_status()).node
+        at = node or (await client.status()).node
         ids.append((("--node",), at))
         return await write(client, at)
 
@@ -176,7 +184,13 @@ def _change(
 def _echo_stock(items: Iterable[Stock]) -> None:
     echo_table(
         [
-            *(column("sku"), column("location"), number("on hand"), number("reserved"), number("sold")),
+            *(
+                column("sku"),
+                column("location", optional=True),
+                number("on hand"),
+                number("reserved"),
+                number("sold"),
+            ),
             *(number("available here"), number("elsewhere"), number("owed")),
         ],
         [

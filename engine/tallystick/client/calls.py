@@ -12,6 +12,7 @@ from tallystick.client.attempts import Attempts, backoff_s
 from tallystick.client.connection import CLOSED, Connection
 from tallystick.client.errors import ClientClosed, OutcomeUnknown, TallystickError, Unavailable
 from tallystick.client.failures import Failure, failure_of_call
+from tallystick.client.in_flight import InFlight
 from tallystick.v1 import write_pb2
 
 
@@ -30,8 +31,9 @@ WriteResponse = TypeVar("WriteResponse", bound=_Written)
 class Calls:
     """Single calls over one connection. Timeouts are in seconds, for all attempts together."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, in_flight: InFlight) -> None:
         self._connection = connection
+        self._in_flight = in_flight
         self._loop = asyncio.get_running_loop()
 
     async def read(
@@ -43,17 +45,14 @@ class Calls:
         """Read. Raises DefiniteError: a read has no outcome that could be unknown."""
         deadline = self._loop.time() + timeout_s
         tries = 0
-        while True:
-            answer = await self._attempt(method, request, deadline, wait_for_ready=True)
-            if not isinstance(answer, Failure):
-                return answer
-            if not await self._pause(answer, tries, deadline):
-                if answer.indefinite:
-                    raise Unavailable(
-                        f"no answer: {answer.error}", reason=answer.error.reason
-                    ) from answer.error
-                raise answer.error
-            tries += 1
+        with self._in_flight:
+            while True:
+                answer = await self._attempt(method, request, deadline, wait_for_ready=True)
+                if not isinstance(answer, Failure):
+                    return answer
+                if not await self._pause(answer, tries, deadline):
+                    raise _read_error(answer)
+                tries += 1
 
     async def write(
         self,
@@ -68,21 +67,22 @@ class Calls:
         one that may have happened.
         """
         deadline = self._loop.time() + timeout_s
-        while True:
-            try:
-                node = await self._connection.node(deadline)
-            except TallystickError as error:
-                if attempts.lost_at:
-                    raise attempts.give_up(str(error), under_way=False) from error
-                raise
-            answer = await self._attempt(method, request, deadline)
-            if not isinstance(answer, Failure):
-                self._connection.token = answer.write.consistency_token
-                return answer
-            failed = attempts.fail(answer, node)
-            if not await self._pause(answer, attempts.count, deadline):
-                raise failed
-            attempts.count += 1
+        with self._in_flight:
+            while True:
+                try:
+                    node = await self._connection.node(deadline)
+                except TallystickError as error:
+                    if attempts.lost_at:
+                        raise attempts.give_up(str(error), under_way=False) from error
+                    raise
+                answer = await self._attempt(method, request, deadline)
+                if not isinstance(answer, Failure):
+                    self._connection.token = answer.write.consistency_token
+                    return answer
+                failed = attempts.fail(answer, node)
+                if not await self._pause(answer, attempts.count, deadline):
+                    raise failed
+                attempts.count += 1
 
     async def _attempt(
         self,
@@ -112,3 +112,12 @@ class Calls:
             return False
         await asyncio.sleep(delay)
         return True
+
+
+def _read_error(failure: Failure) -> TallystickError:
+    """A read that may have happened is a read that was not answered."""
+    if not failure.indefinite:
+        return failure.error
+    error = Unavailable(f"no answer: {failure.error}", reason=failure.error.reason)
+    error.__cause__ = failure.error
+    return error

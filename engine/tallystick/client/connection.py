@@ -34,6 +34,7 @@ _OPTIONS = [
     ("grpc.use_local_subchannel_pool", 1),
 ]
 _STATUS_TIMEOUT_S = 5.0
+_FAREWELL_S = 1.0
 CLOSED = "the client was closed"
 
 
@@ -90,7 +91,7 @@ class Connection:
             await asyncio.wait({learning}, timeout=timeout)
             if learning.done() and learning is self._learning:
                 self._learning = None
-                error = learning.result()
+                error = None if learning.cancelled() else learning.result()
                 if error is not None:
                     raise error
         return self._node
@@ -118,11 +119,13 @@ class Connection:
         await self._channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
         self._node = ""
 
-    async def close(self, grace_s: float) -> None:
-        """Close the channel; calls under way get `grace_s` seconds to finish."""
+    async def close(self) -> None:
+        """Close the channel; calls that are still under way fail."""
         self.closed = True
-        await self._channel.close(grace_s)
-        for task in (self._learning, self._watching):
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*filter(None, (self._learning, self._watching)), return_exceptions=True)
+        if self._learning is not None:
+            self._learning.cancel()
+        await self._channel.close()
+        # Waited for, as gRPC would report the end of the watch to an event loop that is gone.
+        tasks = {task for task in (self._learning, self._watching) if task is not None}
+        if tasks:
+            await asyncio.wait(tasks, timeout=_FAREWELL_S)

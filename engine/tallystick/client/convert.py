@@ -178,7 +178,7 @@ def order_value(message: order_pb2.Order) -> order.Order:
         confirm_when=CONFIRM_WHEN[message.confirm_when],
         hold=message.hold.ToTimedelta() if message.HasField("hold") else None,
         shortage_mode=SHORTAGE_MODE[message.shortage_mode],
-        details=_details_value(message.details),
+        details=_details_value(message.details) if message.HasField("details") else _NO_DETAILS,
         state=ORDER_STATE[message.state],
         place_time=_time(message.place_time),
         update_time=_time(message.update_time),
@@ -226,7 +226,7 @@ def _details_value(message: order_pb2.Details) -> order.Details:
         email=message.email,
         phone=message.phone,
         note=message.note,
-        tags=frozenset(message.tags),
+        tags=frozenset(message.tags) or _NO_DETAILS.tags,
         attributes=dict(message.attributes),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol, TypedDict, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, Unpack, overload
 
 import grpc
 
@@ -31,7 +31,9 @@ from tallystick.client.values.write import OrderChange, PlacedOrder
 from tallystick.client.words import ORDER_STATE
 from tallystick.v1 import order_pb2, write_pb2
 from tallystick.v1 import order_service_pb2 as contract
-from tallystick.v1.order_service_pb2_grpc import OrderServiceAsyncStub
+
+if TYPE_CHECKING:  # of the generated stubs alone
+    from tallystick.v1.order_service_pb2_grpc import OrderServiceAsyncStub
 
 
 class _OrderWritten(Protocol):

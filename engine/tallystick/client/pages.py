@@ -20,20 +20,26 @@ class Pages(Generic[T]):
 
     def __init__(self, fetch: FetchPage[T]) -> None:
         self._fetch = fetch
+        self._token: str | None = ""  # None after the last page
         self._page: Sequence[T] = ()
-        self._at = 0
-        self._token = ""
-        self._last = False
+        self._used = 0
 
     def __aiter__(self) -> Pages[T]:
         return self
 
     async def __anext__(self) -> T:
-        while self._at == len(self._page):
-            if self._last:
+        if self._used == len(self._page):
+            self._page = await self.next_page()
+            self._used = 0
+            if not self._page:
                 raise StopAsyncIteration
-            self._page, self._token = await self._fetch(self._token)
-            self._at = 0
-            self._last = not self._token
-        self._at += 1
-        return self._page[self._at - 1]
+        self._used += 1
+        return self._page[self._used - 1]
+
+    async def next_page(self) -> Sequence[T]:
+        """The next page as a whole; empty at the end."""
+        page: Sequence[T] = ()
+        while not page and self._token is not None:  # a page in the middle may be empty
+            page, token = await self._fetch(self._token)
+            self._token = token or None
+        return page

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import random
 from collections import deque
@@ -16,6 +15,7 @@ from tallystick.client.convert import placed_order, placing_bytes
 from tallystick.client.deadlines import Deadlines
 from tallystick.client.errors import ClientClosed, InvalidRequest
 from tallystick.client.failures import failure_of_status
+from tallystick.client.in_flight import InFlight
 from tallystick.client.stream import Answer, OrderStream, Placing
 from tallystick.client.values.order import Order
 from tallystick.client.values.write import PlacedOrder
@@ -28,22 +28,19 @@ _ORDER_BYTES_MAX = (1 << 20) - 4096
 class Placer:
     """Places orders for one client, over streams that it opens when there is something to place."""
 
-    def __init__(self, connection: Connection, actor: str, streams: int) -> None:
+    def __init__(self, connection: Connection, in_flight: InFlight, actor: str, streams: int) -> None:
         self._loop = asyncio.get_running_loop()
+        self._in_flight = in_flight
         self._queue: deque[Placing] = deque()
         self._calls: dict[int, Placing] = {}
         self._numbers = itertools.count(1)
         self._deadlines = Deadlines(self._loop, self._expire)
         header = order_service_pb2.PlaceOrdersRequest(actor=actor).SerializeToString()
         self._streams = [OrderStream(connection, self._queue, header) for _ in range(streams)]
-        self._closing = False
         self._closed = False
-        self._emptied: asyncio.Event | None = None
 
     async def place(self, order: Order, timeout_s: float) -> PlacedOrder:
         """Place one order. Raises TallystickError; after OutcomeUnknown it may be placed."""
-        if self._closing:
-            raise ClientClosed(CLOSED)
         number = next(self._numbers)
         payload = placing_bytes(number, order)
         if len(payload) > _ORDER_BYTES_MAX:
@@ -57,15 +54,14 @@ class Placer:
         self._calls[number] = call
         self._deadlines.watch(deadline)
         try:
-            while True:
-                answer = await self._send(call)
-                if not answer.message.HasField("error"):
-                    return _placed(answer)
-                await self._fail_or_wait(call, answer)
+            with self._in_flight:
+                while True:
+                    answer = await self._send(call)
+                    if not answer.message.HasField("error"):
+                        return _placed(answer)
+                    await self._fail_or_wait(call, answer)
         finally:
             del self._calls[number]
-            if self._emptied is not None and not self._calls:
-                self._emptied.set()
 
     def _send(self, call: Placing) -> asyncio.Future[Answer]:
         """Queue a call and see that some stream takes it; the future is its answer."""
@@ -102,13 +98,8 @@ class Placer:
                 )
         return following
 
-    async def close(self, grace_s: float) -> None:
-        """Take no more orders, give those under way `grace_s` seconds, fail the rest, close the streams."""
-        self._closing = True
-        if self._calls:
-            self._emptied = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._emptied.wait(), grace_s)
+    async def close(self) -> None:
+        """Fail what is still under way, and close the streams."""
         self._closed = True
         for call in self._calls.values():
             call.settle(call.give_up(CLOSED, under_way=bool(call.sent_to), if_never_sent=ClientClosed))

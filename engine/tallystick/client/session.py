@@ -6,6 +6,7 @@ import asyncio
 
 from tallystick.client.calls import Calls
 from tallystick.client.connection import Connection
+from tallystick.client.in_flight import InFlight
 from tallystick.client.placing import Placer
 
 
@@ -15,8 +16,9 @@ class Session:
     def __init__(self, address: str, actor: str, streams: int) -> None:
         self.loop = asyncio.get_running_loop()
         self.connection = Connection(address)
-        self.calls = Calls(self.connection)
-        self.placer = Placer(self.connection, actor, streams)
+        self._in_flight = InFlight()
+        self.calls = Calls(self.connection, self._in_flight)
+        self.placer = Placer(self.connection, self._in_flight, actor, streams)
 
     async def node_to_name(self, node: str, timeout_s: float) -> tuple[str, float]:
         """The node that a write of stock names for all its attempts, and the seconds left for them.
@@ -24,11 +26,12 @@ class Session:
         Unless the caller names one, it is whoever is at the other end now. Raises Unavailable.
         """
         started = self.loop.time()
-        name = node or await self.connection.node(started + timeout_s)
+        with self._in_flight:
+            name = node or await self.connection.node(started + timeout_s)
         return name, timeout_s - (self.loop.time() - started)
 
     async def close(self, grace_s: float) -> None:
         """Give calls under way `grace_s` seconds, fail the rest, and let go of the connection."""
-        until = self.loop.time() + grace_s
-        await self.placer.close(grace_s)
-        await self.connection.close(max(0.0, until - self.loop.time()))
+        await self._in_flight.drained(grace_s)
+        await self.placer.close()
+        await self.connection.close()

@@ -111,7 +111,7 @@ class OrderStream:
             try:
                 node = await self._connection.node()
             except errors.TallystickError as error:
-                self._refuse_all(Failure(error, retryable=False, verdict=False, retry_after_s=0.0), "")
+                self._refuse_all(error)
                 continue
             failure = await self._pump(self._connection.place_orders(), node)
             if not self._closing:
@@ -177,25 +177,29 @@ class OrderStream:
             self.wake()
 
     def _mend(self, failure: Failure, node: str) -> None:
-        """Put what was under way on a broken stream back in front, to be sent again under its ids."""
+        """Put what was under way on a broken stream back in front, to be sent again under its ids.
+
+        A node answers all that it has read before it ends a stream by itself, with a reason: what then has
+        no answer was never begun. Of any other end nobody knows.
+        """
+        own_words = bool(failure.error.reason) or not self._heard
+        never_begun = own_words and not failure.indefinite
         lost = self._batcher.break_off()
-        turned_away = not self._heard and not failure.indefinite
         for placing in lost:
             placing.sent_to = ""
-            if not turned_away:
+            if not never_begun:
                 placing.lose(node)
                 placing.breaks += 1
-                if placing.breaks == _BREAKS_MAX:
-                    placing.settle(placing.fail(failure, node))
+            if placing.breaks == _BREAKS_MAX or (never_begun and not failure.retryable):
+                placing.settle(placing.fail(failure, node))
         put_first(self._queue, (placing for placing in lost if not placing.settled))
-        if turned_away and not failure.retryable:
-            self._refuse_all(failure, node)
 
-    def _refuse_all(self, failure: Failure, node: str) -> None:
-        """There is no use in trying: fail all that wait."""
+    def _refuse_all(self, error: errors.TallystickError) -> None:
+        """There is no node at this address: fail all that wait for one."""
+        failure = Failure(error, retryable=False, verdict=False, retry_after_s=0.0)
         while self._queue:
             placing = self._queue.popleft()
-            placing.settle(placing.fail(failure, node))
+            placing.settle(placing.fail(failure, ""))
 
     async def _park(self, until: float | None = None) -> None:
         """Sleep until there may be something to do, `until` at the latest."""

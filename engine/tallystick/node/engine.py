@@ -109,19 +109,20 @@ class Stopping(Refused):
 
 
 class Sweep:
-    """The sweeper's job: holds whose time is over."""
+    """The sweeper's job: a hold whose time is over."""
 
     deadline = None
 
-    def __init__(self, order_ids: Sequence[str]) -> None:
-        self._order_ids = order_ids
+    def __init__(self, order_id: str, sweeper: Sweeper) -> None:
+        self._order_id = order_id
+        self._sweeper = sweeper
 
     def commands(self) -> Sequence[Command]:
-        return [ExpireHold(order_id) for order_id in self._order_ids]
+        return (ExpireHold(self._order_id),)
 
     def answer(self, results: Sequence[Result], receipt: Receipt) -> None:
-        expired = sum(isinstance(result, Outcome) and bool(result.entries) for result in results)
-        log.debug("holds expired", count=expired)
+        if isinstance(results[0], StorageFull):
+            self._sweeper.look_again()
 
     def deliver(self, answer: None) -> None:
         """Nobody waits for it."""
@@ -181,7 +182,7 @@ class Engine:
                 elif not self._stopping:
                     self._idle()
                 self._sweep()
-            self.store.flush()
+            self._flush()
         except StoreBroken as broken:
             self._on_broken(broken)
         except BaseException as bug:
@@ -210,11 +211,18 @@ class Engine:
             self._unwritten = False
             log.warning("checkpoint waits for room", reason=str(full))
 
+    def _flush(self) -> None:
+        try:
+            self.store.flush()
+        except StoreFull as full:
+            log.warning("no room for the checkpoints: opening will replay the log", reason=str(full))
+
     def _sweep(self) -> None:
         now_ms = self._now_ms()
         due = self._sweeper.due(now_ms)
         if due:
-            self._group([Sweep(due)])
+            # One job each: a bug in one of them leaves the others alone.
+            self._group([Sweep(order_id, self._sweeper) for order_id in due])
 
     def _group(self, jobs: list[Job]) -> None:
         """Step all jobs, in as few commits as the limits allow, and let their answers go."""
@@ -230,7 +238,11 @@ class Engine:
     def _read(self, job: Job) -> Commands:
         if job.deadline is not None and time.monotonic() > job.deadline:
             return (NotStarted(),)
-        return job.commands()
+        try:
+            return job.commands()
+        except Exception:
+            log.exception("a request could not be read by a bug", job=type(job).__name__)
+            return (Internal(definite=True),)
 
     def _commit(self, batch: list[tuple[Job, Commands]]) -> None:
         """One commit: everything in `batch`, then its answers."""
@@ -281,15 +293,17 @@ class Engine:
                 continue
             try:
                 outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
+                if outcome.entries:
+                    sealer.add(outcome.entries)
             except Refused as refusal:
                 results.append(refusal)
-                continue
+            except StoreBroken:
+                raise
             except Exception as bug:
                 log.exception("a command failed by a bug", command=type(command).__name__)
                 raise _Poisoned(job) from bug
-            if outcome.entries:
-                sealer.add(outcome.entries)
-            results.append(outcome)
+            else:
+                results.append(outcome)
         return results
 
     def _write(self, view: View, sealer: Sealer, stamp: int) -> None:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
-from tallystick.core.clock import EMPTY_HEAD, Head
-from tallystick.core.frame import Frame, decode_frame
+from tallystick.core.clock import EMPTY_HEAD, Dot, Head
+from tallystick.core.frame import Frame, FrameError, decode_frame, verify_chain
 from tallystick.core.order.facts import OrderRecord, decode_customer, decode_order
 from tallystick.core.order.status import TRANSITIONS, State, fold
 from tallystick.core.replica.deciding import index_place
@@ -27,6 +27,7 @@ from tallystick.node.identity import (
     Identity,
     decode_vector,
     draw_identity,
+    encode_vector,
     head_of,
     identity_rows,
     load_clock,
@@ -36,7 +37,7 @@ from tallystick.node.identity import (
 from tallystick.node.sealing import lazy_rows
 from tallystick.node.source import StoreSource
 from tallystick.store.lmdb_backend import LmdbBackend
-from tallystick.store.port import Table
+from tallystick.store.port import CorruptRecord, Table
 from tallystick.store.store import Store
 
 log = structlog.get_logger("opening")
@@ -49,6 +50,15 @@ _decode_entries = msgspec.msgpack.Decoder(list[list[tuple[int, str, msgspec.Raw]
 
 class NoCluster(Exception):
     """The directory is empty and nobody asked to found a cluster."""
+
+
+class DamagedLog(CorruptRecord):
+    """A frame of the log is not what its origin wrote, or is missing."""
+
+    def __init__(self, dot: Dot, problem: str) -> None:
+        super().__init__(Table.FRAMES, frame_key(*dot, b""))
+        self.dot = dot
+        self.args = (f"the log is damaged at event {dot}: {problem}. Nothing was changed in the directory",)
 
 
 class Opened(NamedTuple):
@@ -68,16 +78,24 @@ def open_store(
         raise NoCluster(_NO_CLUSTER.format(path))
     backend = LmdbBackend(path, map_bytes=map_size, reserve_bytes=reserve)
     store = Store(backend, ENCODERS, backlog_events=backlog)
-    identity = load_identity(store)
-    if identity is None:
-        if not new_cluster:
-            store.close()
-            raise NoCluster(_NO_CLUSTER.format(path))
-        identity = draw_identity(region)
-        store.commit({Table.META: identity_rows(identity)}, {}, 0, b"")
-    head = head_of(load_vector(store), identity.replica)
-    replay(store, identity.replica, head)
-    return Opened(store, identity, head, load_clock(store))
+    return open_on(store, region, new_cluster=new_cluster, place=str(path))
+
+
+def open_on(store: Store, region: str, *, new_cluster: bool, place: str) -> Opened:
+    """`open_store` on a store that is there already. Closes it if it can't be opened."""
+    try:
+        identity = load_identity(store)
+        if identity is None:
+            if not new_cluster:
+                raise NoCluster(_NO_CLUSTER.format(place))
+            identity = draw_identity(region)
+            store.commit({Table.META: identity_rows(identity)}, {}, 0, b"")
+        head = head_of(load_vector(store), identity.replica)
+        replay(store, identity.replica, head)
+        return Opened(store, identity, head, load_clock(store))
+    except BaseException:
+        store.close()
+        raise
 
 
 def replay(store: Store, replica: int, head: Head) -> None:
@@ -88,27 +106,36 @@ def replay(store: Store, replica: int, head: Head) -> None:
         return
     began = time.monotonic()
     view = View(StoreSource(store))
-    rows: dict[str, Row] = {}
+    rows: dict[str, msgspec.Raw] = {}
     changed: dict[str, None] = {}
-    for frame in _frames_since(store, replica, reflected.seq):
+    for frame in _frames_between(store, replica, reflected, head):
         _gather(frame, view, rows, changed)
-    for name, row in rows.items():
+    for name, last in rows.items():
+        row = _decode_row(last)
         key = name.encode()
         stock = view.stock_of(key)
         view.put_stock(key, stock.with_row(replica, join_rows(stock.row(replica), row)))
     _reindex(store, view, changed)
-    store.seed(lazy_rows(view), head.seq - reflected.seq, position or b"")
+    store.seed(lazy_rows(view), head.seq - reflected.seq, encode_vector({replica: head}))
     log.info("replayed", events=head.seq - reflected.seq, seconds=round(time.monotonic() - began, 3))
 
 
-def _frames_since(store: Store, replica: int, seq: int) -> Iterator[Frame]:
-    start, stop = frame_key(replica, seq + 1, b""), frame_key(replica + 1, 0, b"")
+def _frames_between(store: Store, replica: int, after: Head, last: Head) -> Iterator[Frame]:
+    """The frames of our chain after one head up to another. Raises DamagedLog, naming the place."""
+    start, stop = frame_key(replica, after.seq + 1, b""), frame_key(replica + 1, 0, b"")
     with store.read() as reader:
         for _, data in reader.scan(Table.FRAMES, start, stop):
-            yield decode_frame(bytes(data))  # type: ignore[call-overload]
+            try:
+                frame = decode_frame(bytes(data))  # type: ignore[call-overload]
+                after = verify_chain((frame,), after)
+            except FrameError as problem:
+                raise DamagedLog(Dot(replica, after.seq + 1), str(problem)) from problem
+            yield frame
+    if after != last:
+        raise DamagedLog(Dot(replica, after.seq + 1), f"the tables go up to {last.seq}, the log does not")
 
 
-def _gather(frame: Frame, view: View, rows: dict[str, Row], changed: dict[str, None]) -> None:
+def _gather(frame: Frame, view: View, rows: dict[str, msgspec.Raw], changed: dict[str, None]) -> None:
     """Take what matters from a frame: the last row of each item, new orders, and which orders changed."""
     order, stock = int(EntryKind.ORDER), int(EntryKind.STOCK)
     for entries in _decode_entries(frame.payload):
@@ -120,7 +147,7 @@ def _gather(frame: Frame, view: View, rows: dict[str, Row], changed: dict[str, N
                 else:
                     changed[name] = None
             elif kind == stock:
-                rows[name] = _decode_row(delta)
+                rows[name] = delta
 
 
 def _index_new(view: View, order_id: str, record: OrderRecord) -> None:

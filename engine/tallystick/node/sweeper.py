@@ -31,6 +31,11 @@ class Sweeper:
         if expiry:
             self._next_ms = min(self._next_ms, min(int.from_bytes(key[:8]) for key in expiry))
 
+    def look_again(self) -> None:
+        """What was due could not be written: it is due still."""
+        self._next_ms = 0
+        self._last = time.monotonic()
+
     def due(self, now_ms: int) -> list[str]:
         """Orders whose hold is over, the oldest first; some of many."""
         now = time.monotonic()

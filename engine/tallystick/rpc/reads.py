@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator, Mapping
@@ -20,13 +21,14 @@ from tallystick.core.replica.keys import stock_key
 from tallystick.node.source import load_stock
 from tallystick.rpc.messages import Regions, basic_order, events, full_order, stock_message
 from tallystick.rpc.writes import details_of
-from tallystick.store.port import Table
+from tallystick.store.port import KEY_BYTES_MAX, Table
 from tallystick.store.reader import Reader
 from tallystick.v1 import order_pb2, order_service_pb2, stock_service_pb2
 
 PAGE_SIZE = 100
 _FULL = (order_service_pb2.ORDER_VIEW_UNSPECIFIED, order_service_pb2.ORDER_VIEW_FULL)
 _STAMP_MAX = (1 << 64) - 1
+_NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
 
 
 class Ask(NamedTuple):
@@ -80,7 +82,7 @@ def list_order_events(
     """An order's history, oldest first. Page tokens count events."""
     size = _page_size(request.page_size, ask.limits)
     history = events(_record(ask, request.order_id))
-    if request.page_token and not request.page_token.isdecimal():
+    if request.page_token and not _NUMBER.fullmatch(request.page_token):
         raise InvalidField("page_token", "is not one that a list has given")
     start = int(request.page_token or 0)
     page = history[start : start + size]
@@ -110,7 +112,12 @@ def list_stock(ask: Ask, request: stock_service_pb2.ListStockRequest) -> stock_s
     check_text("sku_prefix", request.sku_prefix, ask.limits.sku_bytes_max)
     size = _page_size(request.page_size, ask.limits)
     prefix = request.sku_prefix.encode()
-    start = _token(request.page_token) + b"\0" if request.page_token else prefix or None
+    start = prefix or None
+    if request.page_token:
+        after = _token(request.page_token)
+        if not after.startswith(prefix):
+            raise InvalidField("page_token", "belongs to a list with another prefix")
+        start = after + b"\0"
     response = stock_service_pb2.ListStockResponse()
     last = b""
     for key, found in ask.reader.scan(Table.STOCK, start, None):
@@ -172,10 +179,14 @@ def _resume(token: str, span: _Span) -> bytes:
 
 
 def _token(token: str) -> bytes:
+    """The key that a page ended with: one that a table can hold, and that a key can follow."""
     try:
-        return urlsafe_b64decode(token)
+        key = urlsafe_b64decode(token)
     except (Base64Error, ValueError) as problem:
         raise InvalidField("page_token", "is not one that a list has given") from problem
+    if not 0 < len(key) < KEY_BYTES_MAX:
+        raise InvalidField("page_token", "is not one that a list has given")
+    return key
 
 
 def _stamp(time: timestamp_pb2.Timestamp) -> int:

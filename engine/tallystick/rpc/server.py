@@ -49,6 +49,9 @@ _OPTIONS = (
 _SWITCH_INTERVAL_S = 0.0005
 """A thread that needs the interpreter back after a system call gets it this soon (DESIGN: Threads)."""
 
+_COLLECT_SELDOM = (50_000, 20, 50)
+"""Records hold no cycles: looking for garbage in them as often as Python does by itself costs a tenth."""
+
 
 class RunningNode:
     """A node that serves."""
@@ -89,6 +92,11 @@ async def start_node(
 ) -> RunningNode:
     """Open the data directory and serve. Raises NoCluster, store.StoreError, OSError (address in use)."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    gc.set_threshold(*_COLLECT_SELDOM)
+    server = grpc.aio.server(
+        options=(*_OPTIONS, ("grpc.max_receive_message_length", settings.request_bytes_max))
+    )
+    port = bind(server, settings.listen)
     opened = open_store(
         settings.data,
         settings.region,
@@ -113,20 +121,25 @@ async def start_node(
     regions = {identity.replica: identity.region}
     site = Site(opened.store, identity.replica, lambda owner: regions.get(owner, ""))
     shell = Shell(engine, reads, site, limits, settings.calls_max, settings.window_lines)
-    server = grpc.aio.server(
-        options=(*_OPTIONS, ("grpc.max_receive_message_length", settings.request_bytes_max))
-    )
     health_servicer = add_services(server, shell, identity)
-    port = server.add_insecure_port(settings.listen)
     engine.start(asyncio.get_running_loop())
     if not opened.head.seq:
         await FoundJob(Found(identity.region)).run(engine)
     await server.start()
     await set_serving(health_servicer)
-    _tame_collector()
+    gc.collect()
+    gc.freeze()
     address = f"{settings.listen.rpartition(':')[0]}:{port}"
     log.info("serving", node=node_name(identity.replica), region=identity.region, address=address)
     return RunningNode(server, address, identity, engine, reads, shell, health_servicer)
+
+
+def bind(server: grpc.aio.Server, address: str) -> int:
+    """Take the address, before anything is touched on the disk; answers the port. Raises OSError."""
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as problem:
+        raise OSError(f"cannot listen on {address}: is another process there?") from problem
 
 
 def add_services(server: grpc.aio.Server, shell: Shell, identity: Identity) -> health.aio.HealthServicer:
@@ -153,14 +166,6 @@ def add_services(server: grpc.aio.Server, shell: Shell, identity: Identity) -> h
 async def set_serving(servicer: health.aio.HealthServicer) -> None:
     for name in ("", *SERVICES):
         await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
-
-
-def _tame_collector() -> None:
-    """Records hold no cycles (`gc=False`), so looking for them seldom is right, and at 30,000 orders a second
-    looking often would cost a tenth of the speed."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def end_process(problem: BaseException) -> None:

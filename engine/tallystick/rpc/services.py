@@ -6,20 +6,23 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import grpc
+import structlog
 from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from tallystick.core.errors import Refused
 from tallystick.core.limits import Limits
-from tallystick.node.engine import Engine, Stopping
+from tallystick.node.engine import Engine, Internal, Stopping
 from tallystick.node.reads import Reads
 from tallystick.rpc.errors import TooManyCalls, status_of
 from tallystick.rpc.reads import Ask, Read
 from tallystick.rpc.writes import BatchJob, Site, UnaryJob, Write, parse
 from tallystick.v1 import order_service_pb2
+
+log = structlog.get_logger("rpc")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _MESSAGES_UNDER_WAY = 16
@@ -80,8 +83,11 @@ class Shell:
                     token = getattr(request, "consistency_token", b"")
                     return await self.reads.run(token, lambda reader: self._answer(read, request, reader))
             except Refused as refusal:
-                await abort(context, status_of(refusal))
-                raise
+                failed = refusal
+            except Exception:
+                log.exception("a read failed by a bug", request=read.request.DESCRIPTOR.name)
+                failed = Internal(definite=True)
+            return await abort(context, status_of(failed))
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
@@ -107,7 +113,8 @@ class Shell:
 class PlaceStream:
     """One PlaceOrders stream: messages are read while others are decided and answers written.
 
-    What was read is always answered: a stop ends the reading, then the answers go out, then the stream.
+    What was read is always answered: a stop, or a message that can't be taken, ends the reading, then the
+    answers go out, then the stream. So what has no answer when it ends was never begun.
     """
 
     def __init__(self, shell: Shell, context: Context) -> None:
@@ -115,55 +122,62 @@ class PlaceStream:
         self._context = context
         self._answers: asyncio.Queue[bytes | status_pb2.Status | None] = asyncio.Queue()
         self._room = asyncio.Semaphore(_MESSAGES_UNDER_WAY)
+        self._cut = asyncio.create_task(shell.stopping.wait())
         self._under_way = 0
         self._ended = False
+        self._failed: status_pb2.Status | None = None
 
     async def run(self) -> status_pb2.Status | None:
         """Serve until the client is done or the node stops; answers why it failed, if it did."""
-        hello = order_service_pb2.PlaceOrdersResponse(window_lines=self._shell.window_lines)
-        await self._context.write(hello.SerializeToString())
         reading = asyncio.create_task(self._read_all())
         try:
-            return await self._write_all()
+            hello = order_service_pb2.PlaceOrdersResponse(window_lines=self._shell.window_lines)
+            await self._context.write(hello.SerializeToString())
+            await self._write_all()
         finally:
             reading.cancel()
+            self._cut.cancel()
+        return self._failed
 
     async def _read_all(self) -> None:
-        stopping = asyncio.create_task(self._shell.stopping.wait())
         try:
-            while not self._shell.stopping.is_set():
-                await self._room.acquire()
-                read = asyncio.ensure_future(self._context.read())
-                await asyncio.wait((read, stopping), return_when=asyncio.FIRST_COMPLETED)
-                if not read.done():
-                    read.cancel()
-                    break
-                data = read.result()
-                if data is grpc.aio.EOF:
-                    break
+            while (data := await self._read_one()) is not grpc.aio.EOF:
                 self._under_way += 1
                 self._shell.engine.submit(
                     BatchJob(data, deadline(self._context), self._shell.site, self._take)
                 )
         finally:
-            stopping.cancel()
             self._ended = True
             if not self._under_way:
                 self._answers.put_nowait(None)
 
+    async def _read_one(self) -> Any:
+        """The next message, or EOF, also if nothing is to be read any more."""
+        await self._room.acquire()
+        read = asyncio.ensure_future(self._context.read())
+        try:
+            await asyncio.wait((read, self._cut), return_when=asyncio.FIRST_COMPLETED)
+            if read.done():
+                return read.result()
+        finally:
+            read.cancel()
+        self._failed = self._failed or status_of(Stopping())
+        return grpc.aio.EOF
+
     def _take(self, answer: bytes | status_pb2.Status) -> None:
         self._under_way -= 1
+        if isinstance(answer, status_pb2.Status):
+            self._failed = self._failed or answer
+            self._cut.cancel()
         self._answers.put_nowait(answer)
         if self._ended and not self._under_way:
             self._answers.put_nowait(None)
 
-    async def _write_all(self) -> status_pb2.Status | None:
+    async def _write_all(self) -> None:
         while (answer := await self._answers.get()) is not None:
-            if isinstance(answer, status_pb2.Status):
-                return answer
-            await self._context.write(answer)
+            if isinstance(answer, bytes):
+                await self._context.write(answer)
             self._room.release()
-        return None
 
 
 def generic_handler(service: str, methods: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> Any:
@@ -178,7 +192,8 @@ def deadline(context: Context) -> float | None:
     return None if remaining is None else time.monotonic() + remaining
 
 
-async def abort(context: Context, status: status_pb2.Status) -> None:
+async def abort(context: Context, status: status_pb2.Status) -> NoReturn:
     """End the call with a rich error."""
     # The stubs of grpcio lack this method of the asyncio context.
     await cast(Any, context).abort_with_status(rpc_status.to_status(status))
+    raise AssertionError("to abort is to raise")

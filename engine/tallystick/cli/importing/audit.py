@@ -24,7 +24,7 @@ SAME = ("customer", "currency", "adjustments", "total", "confirm_when", "details
 SAME_IN_LINE = ("sku", "location", "quantity", "untracked", "unit_price", "amount", "description")
 
 
-@dataclass
+@dataclass(repr=False)
 class Audit:
     """Gathers what was read, and `problems` with it."""
 

@@ -22,10 +22,11 @@ _PROBLEMS_SHOWN = 20
 
 
 class Progress:
-    """A bar for each phase on a terminal; elsewhere a line as each begins."""
+    """A bar for each phase on a terminal; elsewhere a line as each begins, unless `quiet`."""
 
-    def __init__(self) -> None:
-        self._live = sys.stderr.isatty()
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._live = sys.stderr.isatty() and not quiet
+        self._quiet = quiet
         self._bars = rich.progress.Progress(
             rich.progress.TextColumn("{task.description:<16}"),
             rich.progress.BarColumn(),
@@ -47,7 +48,7 @@ class Progress:
 
     def begin(self, phase: str, total: int) -> None:
         """A phase with so many steps; the one before it is over."""
-        if not self._live:
+        if not self._live and not self._quiet:
             note(f"{phase} …")
         self._bar = self._bars.add_task(phase, total=total)
 

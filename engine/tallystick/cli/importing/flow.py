@@ -18,6 +18,7 @@ from tallystick.cli.importing.ledger import Ledger, Part
 from tallystick.cli.importing.mapping import CancelInvoice, Cancellation, Plan, PlannedOrder
 from tallystick.cli.importing.stocking import scarce_items
 from tallystick.cli.importing.summary import Outcome
+from tallystick.cli.importing.together import together
 from tallystick.cli.importing.values import order_value
 from tallystick.client import Client, errors
 from tallystick.client.values.order import OrderEventKind
@@ -73,15 +74,12 @@ class Flow:
         """Send everything; raises the first TallystickError that is not a refusal. `stock` was received."""
         scarce = iter(scarce_items(self._plan.orders, stock))
         started = perf_counter()
-        try:
-            async with asyncio.TaskGroup() as group:
-                for event in self._plan.events:
-                    if isinstance(event, PlannedOrder):
-                        await self._start_order(group, event, next(scarce))
-                    else:
-                        self._start_cancellation(group, event)
-        except* errors.TallystickError as problems:
-            raise first_of(problems) from None
+        async with together() as group:
+            for event in self._plan.events:
+                if isinstance(event, PlannedOrder):
+                    await self._start_order(group, event, next(scarce))
+                else:
+                    self._start_cancellation(group, event)
         self.outcome.elapsed_s = perf_counter() - started
         self.outcome.unmatched.sort(key=lambda pair: pair[0].row.number)
 
@@ -155,9 +153,3 @@ class Flow:
                 self.ledger.undo(line, part)
                 return False
         return True
-
-
-def first_of(problems: BaseExceptionGroup[errors.TallystickError]) -> errors.TallystickError:
-    """One error of a group, however deep it lies."""
-    inner = problems.exceptions[0]
-    return first_of(inner) if isinstance(inner, BaseExceptionGroup) else inner

@@ -108,7 +108,7 @@ class CancelInvoice(NamedTuple):
     lines: tuple[Cancellation, ...]
 
 
-@dataclass
+@dataclass(repr=False)
 class Plan:
     """What a file comes to. `events` are in the order of time, and of the file within one second."""
 

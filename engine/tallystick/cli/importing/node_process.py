@@ -65,8 +65,11 @@ class NodeProcess:
             serving = _SERVING.search(line)
             if serving:
                 return serving[1].decode()
-        said = self.log.read_text(errors="replace")[-_LOG_TAIL:].strip()
-        raise NodeNotStarted(f"the node ended before it served: {said or 'it said nothing'}")
+        raise NodeNotStarted(f"the node ended before it served: {self.last_words()}")
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        return self.log.read_text(errors="replace")[-_LOG_TAIL:].strip() or "none"
 
     async def kill(self) -> None:
         """SIGKILL: nothing is flushed, nobody is told."""

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from decimal import Decimal
 from typing import TypeVar
 
 from tallystick.cli.importing.audit import Audit
 from tallystick.cli.importing.display import Progress
-from tallystick.cli.importing.flow import Flow, first_of
+from tallystick.cli.importing.flow import Flow
 from tallystick.cli.importing.mapping import Plan, PlannedOrder
 from tallystick.cli.importing.stocking import demand, receipts, stock_for
 from tallystick.cli.importing.summary import Outcome
+from tallystick.cli.importing.together import run_all
 from tallystick.client import Client, errors
 from tallystick.client.values.order import Order
 
@@ -87,9 +87,4 @@ async def _each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> Non
         for item in waiting:
             await work(item)
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for _ in range(_READS_AT_ONCE):
-                group.create_task(worker())
-    except* errors.TallystickError as problems:
-        raise first_of(problems) from None
+    await run_all(worker() for _ in range(_READS_AT_ONCE))

@@ -36,10 +36,11 @@ def _lines(file: BinaryIO, progress: Callable[[int], None]) -> Iterator[str]:
     zipped = file.read(2) == _GZIP_MAGIC
     file.seek(0)
     data: BinaryIO = gzip.GzipFile(fileobj=file) if zipped else file  # type: ignore[assignment]
-    for number, line in enumerate(io.TextIOWrapper(data, encoding="utf-8-sig", newline="")):
-        if number % 5_000 == 0:
-            progress(file.tell())
-        yield line
+    with io.TextIOWrapper(data, encoding="utf-8-sig", newline="") as text:
+        for number, line in enumerate(text):
+            if number % 5_000 == 0:
+                progress(file.tell())
+            yield line
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from tallystick.cli.importing.mapping import Cancellation, Plan
 from tallystick.cli.output import Json
 
 
-@dataclass
+@dataclass(repr=False)
 class Outcome:
     """What became of a plan. `refused` has a reason for each refused order; latencies are in seconds."""
 

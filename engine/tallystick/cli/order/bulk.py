@@ -21,7 +21,8 @@ from tallystick.cli.errors import advice_for, describe, headline
 from tallystick.cli.exit_codes import ExitCode, worst
 from tallystick.cli.options import Call
 from tallystick.cli.order.file import Entry
-from tallystick.cli.output import Format, Json, echo_fields, echo_json, plain
+from tallystick.cli.order.show import placed_json
+from tallystick.cli.output import Format, Json, echo_fields, echo_json
 from tallystick.cli.session import converse
 from tallystick.client import Client
 from tallystick.client.errors import InvalidRequest, Overloaded, TallystickError, Unavailable
@@ -55,20 +56,17 @@ class Outcome:
         self.placed += 1
         self.replayed += placed.write.replayed
         if not self.call.is_table:
-            answer = plain(placed)
-            assert isinstance(answer, dict)
-            write = answer.pop("write")
-            self._tell({"number": entry.number, "order": answer, "write": write})
+            self._tell({"number": entry.number, **placed_json(placed)})
 
     def fail(self, entry: Entry, error: TallystickError) -> None:
         code = advice_for(error).code
         self.codes[code] = self.codes.get(code, 0) + 1
         self.stopped |= isinstance(error, Unavailable) and not isinstance(error, Overloaded)
-        order_id = entry.order.id if entry.order else ""
+        order_id = entry.order.id if entry.order and entry.named else ""
         if not self.call.is_table:
             self._tell({"number": entry.number, "id": order_id, "error": describe(error)})
         elif self.failed <= TOLD_MAX:
-            name = f", order {order_id}" if order_id and entry.named else ""
+            name = f", order {order_id}" if order_id else ""
             click.echo(f"number {entry.number}{name}: {headline(error)}", err=True)
         elif self.failed == TOLD_MAX + 1:
             click.echo("more failed; see all answers with -o jsonl", err=True)

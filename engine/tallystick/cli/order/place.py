@@ -16,11 +16,11 @@ from tallystick.cli.options import DURATION, Call, Parsed, Word, calls_node, exa
 from tallystick.cli.order.bulk import place_many
 from tallystick.cli.order.details import GivenDetails, details_options
 from tallystick.cli.order.file import read_orders
-from tallystick.cli.order.show import echo_placed
-from tallystick.cli.output import echo_json, plain
+from tallystick.cli.order.show import echo_placed, placed_json
+from tallystick.cli.output import echo_json
 from tallystick.cli.session import converse
 from tallystick.client.ids import new_id
-from tallystick.client.values.order import ConfirmWhen, Order, ShortageMode
+from tallystick.client.values.order import Adjustment, ConfirmWhen, Order, ShortageMode
 
 CURRENCY = Parsed("currency", check_currency)
 
@@ -114,7 +114,7 @@ def order_from(given: Given, details: GivenDetails, order_id: str) -> Order:
     try:
         lines = [parse_line(text, currency) for text in given.line]
         lines += [parse_line(text, currency, untracked=True) for text in given.untracked]
-        adjustments = {}
+        adjustments: dict[str, Adjustment] = {}
         for text in given.adjustment:
             adjustment = parse_adjustment(text, currency, set(adjustments))
             adjustments[adjustment.adjustment_id] = adjustment
@@ -137,12 +137,9 @@ def place_one(call: Call, order: Order) -> None:
     """Place one order and say what became of it."""
     placed = converse(call, lambda client: client.place_order(order), ids=[(("--id",), order.id)])
     if call.is_table:
-        echo_placed(placed)
-        return
-    answer = plain(placed)
-    assert isinstance(answer, dict)
-    write = answer.pop("write")
-    echo_json({"order": answer, "write": write}, call.output)
+        echo_placed(placed, order)
+    else:
+        echo_json(placed_json(placed), call.output)
 
 
 def _place_file(call: Call, file: TextIO, order_id: str | None, id_prefix: str) -> None:

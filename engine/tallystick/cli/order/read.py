@@ -6,12 +6,13 @@ from datetime import UTC, datetime
 
 import click
 
-from tallystick.cli.listing import limit_option, listed
-from tallystick.cli.options import Call, Parsed, Word, calls_node, examples
+from tallystick.cli.listing import limit_option, listed, page_size
+from tallystick.cli.options import Call, Parsed, Word, calls_node, examples, token_option
 from tallystick.cli.order.show import echo_events, echo_order, echo_orders
 from tallystick.cli.output import echo_json, plain
 from tallystick.cli.parsing import Moment, parse_moment
 from tallystick.cli.session import converse
+from tallystick.client import Client
 from tallystick.client.values.order import OrderState
 
 MOMENT = Parsed("time", parse_moment)
@@ -23,10 +24,11 @@ MOMENT = Parsed("time", parse_moment)
     )
 )
 @click.argument("order_id", metavar="ORDER_ID")
+@token_option
 @calls_node
-def get(call: Call, order_id: str) -> None:
+def get(call: Call, order_id: str, token: bytes | None) -> None:
     """Show an order: where it stands, its lines, its money."""
-    order = converse(call, lambda client: client.get_order(order_id))
+    order = converse(call, lambda client: client.get_order(order_id, consistency_token=token))
     if call.is_table:
         echo_order(order)
     else:
@@ -50,6 +52,7 @@ def get(call: Call, order_id: str) -> None:
 )
 @click.option("--until", "placed_until", type=MOMENT, metavar="TIME", help="Placed before then.")
 @limit_option
+@token_option
 @calls_node
 def list_(
     call: Call,
@@ -58,6 +61,7 @@ def list_(
     placed_from: Moment | None,
     placed_until: Moment | None,
     limit: int,
+    token: bytes | None,
 ) -> None:
     """List orders, newest first."""
     now = datetime.now(UTC)
@@ -68,6 +72,8 @@ def list_(
             state=state,
             placed_from=placed_from.resolve(now) if placed_from else None,
             placed_until=placed_until.resolve(now) if placed_until else None,
+            page_size=page_size(limit),
+            consistency_token=token,
         ),
         name="orders",
         limit=limit,
@@ -80,13 +86,23 @@ def list_(
 )
 @click.argument("order_id", metavar="ORDER_ID")
 @limit_option
+@token_option
 @calls_node
-def events(call: Call, order_id: str, limit: int) -> None:
+def events(call: Call, order_id: str, limit: int, token: bytes | None) -> None:
     """Show everything that ever happened to an order, oldest first."""
+    currency = ""
+
+    async def learn_currency(client: Client) -> None:
+        nonlocal currency
+        currency = (await client.get_order(order_id)).currency
+
     listed(
         call,
-        lambda client: client.list_order_events(order_id),
+        lambda client: client.list_order_events(
+            order_id, page_size=page_size(limit), consistency_token=token
+        ),
         name="events",
         limit=limit,
-        show=echo_events,
+        show=lambda rows: echo_events(rows, currency),
+        prepare=learn_currency,
     )

@@ -7,7 +7,16 @@ from collections.abc import Iterable
 import click
 
 from tallystick.cli.money import format_amount
-from tallystick.cli.output import column, echo_fields, echo_table, local_time, number, short_duration
+from tallystick.cli.output import (
+    Json,
+    column,
+    echo_fields,
+    echo_table,
+    local_time,
+    number,
+    plain_fields,
+    short_duration,
+)
 from tallystick.cli.session import written
 from tallystick.client.values.order import Address, ConfirmWhen, Line, Order, OrderEvent, ShortageMode
 from tallystick.client.values.write import PlacedOrder
@@ -18,6 +27,12 @@ def total_of(order: Order) -> int:
     if order.total is not None:
         return order.total
     return sum(line.amount for line in order.lines) + sum(each.amount for each in order.adjustments)
+
+
+def still_open(order: Order) -> int:
+    """What has to come in yet, in minor units."""
+    payment = order.payment
+    return max(0, payment.amount_due - payment.captured + payment.refunded + payment.charged_back)
 
 
 def echo_order(order: Order) -> None:
@@ -56,7 +71,8 @@ def _fields(order: Order) -> Iterable[tuple[str, object]]:
     yield "captured", money(payment.captured)
     yield "refunded", money(payment.refunded)
     yield "charged back", money(payment.charged_back)
-    yield "due", money(payment.amount_due)
+    yield "due in all", money(payment.amount_due) if payment.amount_due != total_of(order) else ""
+    yield "still open", money(still_open(order))
     yield "refund due", money(payment.refund_due)
     yield "ship to", _address(details.shipping_address)
     yield "bill to", _address(details.billing_address)
@@ -76,29 +92,19 @@ def _address(address: Address | None) -> str:
 
 
 def _echo_lines(order: Order) -> None:
-    """Lines and adjustments; a column that would be empty throughout is left out."""
+    """Lines, and adjustments below them."""
     rows = [_line_row(line, order.currency) for line in order.lines]
-    rows += [
-        (
-            each.adjustment_id,
-            each.kind.value,
-            "",
-            "",
-            "",
-            "",
-            format_amount(each.amount, order.currency),
-            each.description,
-        )
-        for each in order.adjustments
-    ]
-    columns = [column("line"), column("item"), column("location"), number("quantity"), column("from")]
-    columns += [number("cancelled"), number("amount"), column("description")]
-    shown = [
-        index
-        for index, each in enumerate(columns)
-        if each.title in ("line", "item", "quantity") or any(row[index] for row in rows)
-    ]
-    echo_table([columns[index] for index in shown], [[row[index] for index in shown] for row in rows])
+    for each in order.adjustments:
+        amount = format_amount(each.amount, order.currency)
+        rows.append((each.adjustment_id, each.kind.value, "", "", "", "", amount, each.description))
+    echo_table(
+        [
+            *(column("line"), column("item"), column("location", optional=True), number("quantity")),
+            *(column("from", optional=True), number("cancelled", optional=True)),
+            *(number("amount", optional=True), column("description", optional=True)),
+        ],
+        rows,
+    )
 
 
 def _line_row(line: Line, currency: str) -> tuple[str, ...]:
@@ -107,19 +113,29 @@ def _line_row(line: Line, currency: str) -> tuple[str, ...]:
         line.sku,
         "(no stock)" if line.untracked else line.location,
         str(line.quantity),
-        ", ".join(f"{each.quantity} {each.region or each.location}" for each in line.allocations),
+        _places(line),
         str(line.cancelled_quantity or ""),
         format_amount(line.amount, currency) if line.amount else "",
         line.description,
     )
 
 
+def _places(line: Line) -> str:
+    return ", ".join(f"{each.quantity} {each.region or each.location}" for each in line.allocations)
+
+
 def echo_orders(orders: Iterable[Order]) -> None:
     """Many orders, a row each."""
     echo_table(
         [
-            *(column("id"), column("state"), column("customer"), number("lines"), number("total")),
-            *(column("placed"), column("conflicts")),
+            *(
+                column("id"),
+                column("state"),
+                column("customer", optional=True),
+                number("lines"),
+                number("total"),
+            ),
+            *(column("placed"), column("conflicts", optional=True)),
         ],
         [
             (
@@ -133,16 +149,23 @@ def echo_orders(orders: Iterable[Order]) -> None:
     )
 
 
-def echo_events(events: Iterable[OrderEvent]) -> None:
-    """An order's history, oldest first."""
+def echo_events(events: Iterable[OrderEvent], currency: str) -> None:
+    """An order's history, oldest first. Payments are in the order's currency."""
     echo_table(
-        [column("time"), column("event"), column("actor"), column("what"), column("request"), column("dot")],
+        [
+            column("time"),
+            column("event"),
+            column("actor"),
+            column("what", optional=True),
+            column("request", optional=True),
+            column("dot"),
+        ],
         [
             (
                 event.time,
                 event.kind.value.replace("_", " "),
                 event.actor,
-                _what(event),
+                _what(event, currency),
                 event.request_id,
                 event.dot,
             )
@@ -151,14 +174,10 @@ def echo_events(events: Iterable[OrderEvent]) -> None:
     )
 
 
-def _what(event: OrderEvent) -> str:
+def _what(event: OrderEvent, currency: str) -> str:
     parts = []
     if event.payment:
-        # An event's payment has a currency only if its teller named one: minor units then say so.
-        known = event.payment.currency
-        amount = (
-            format_amount(event.payment.amount, known) if known else f"{event.payment.amount} minor units"
-        )
+        amount = format_amount(event.payment.amount, currency)
         parts += [event.payment.kind.value.replace("_", " "), amount, event.payment.reference]
     parts += [f"{each.line_id}={each.quantity}" if each.quantity else each.line_id for each in event.lines]
     parts += [", ".join(event.fields), event.reason]
@@ -166,18 +185,25 @@ def _what(event: OrderEvent) -> str:
     return " ".join(part for part in parts if part)
 
 
-def echo_placed(placed: PlacedOrder) -> None:
+def placed_json(placed: PlacedOrder) -> dict[str, Json]:
+    """The answer to placing: the order as decided, and how it was written."""
+    order = plain_fields(placed)
+    write = order.pop("write")
+    return {"order": order, "write": write}
+
+
+def echo_placed(placed: PlacedOrder, asked: Order) -> None:
     """What became of a placing, on a line; below it the lines that were set aside otherwise than asked."""
     until = f" until {local_time(placed.hold_expire_time)}" if placed.hold_expire_time else ""
     click.echo(f"order {placed.id} {placed.state.value}{until}{written(placed.write)}")
-    if placed.lines:
-        echo_table(
-            [column("line"), column("item"), number("asked"), number("not had"), column("from")],
-            [
-                (
-                    *(line.line_id, line.sku, line.quantity, line.cancelled_quantity),
-                    ", ".join(f"{each.quantity} {each.region or each.location}" for each in line.allocations),
-                )
-                for line in placed.lines
-            ],
-        )
+    if not placed.lines:
+        return
+    # The answer leaves out what the caller knows; lines without an id have their position for one.
+    lines = {line.line_id or str(position): line for position, line in enumerate(asked.lines, 1)}
+    rows = []
+    for line in placed.lines:
+        wanted = lines[line.line_id]
+        had = wanted.quantity - line.cancelled_quantity
+        rows.append((line.line_id, wanted.sku, wanted.location, wanted.quantity, had))
+    location = column("location", optional=True)
+    echo_table([column("line"), column("item"), location, number("asked"), number("had")], rows)

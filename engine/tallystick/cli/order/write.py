@@ -13,9 +13,11 @@ from tallystick.cli.money import format_amount, parse_amount
 from tallystick.cli.options import DURATION, Call, Id, Parsed, Word, calls_node, examples, request_id_option
 from tallystick.cli.order.details import GivenDetails, details_options
 from tallystick.cli.order.place import CURRENCY
+from tallystick.cli.order.show import still_open
 from tallystick.cli.output import echo_json, local_time, plain
 from tallystick.cli.session import converse, written
 from tallystick.client import Client
+from tallystick.client.edits import EditValue
 from tallystick.client.ids import new_id
 from tallystick.client.values.order import OrderState, Payment, PaymentKind
 from tallystick.client.values.write import OrderChange
@@ -152,10 +154,10 @@ def edit(
     --tag names the whole set of tags; every other option changes its own field alone.
     """
     asked = request_id or new_id()
-    changes = GivenDetails(**given).changes()
+    changes: dict[str, EditValue] = dict(GivenDetails(**given).changes())
     if set(clear) & set(changes):
         raise click.UsageError("--clear names a field that another option sets")
-    changes = {**changes, **dict.fromkeys(clear)}
+    changes |= dict.fromkeys(clear)
     if not changes:
         raise click.UsageError("nothing to change: name a field, as --note TEXT or --clear note")
     _change(
@@ -177,7 +179,9 @@ def _change(call: Call, talk: Callable[[Client], Awaitable[OrderChange]], *ids: 
     parts = [f"order {order.id} {order.state.value}"]
     if order.state is OrderState.HELD and order.hold_expire_time:
         parts.append(f"until {local_time(order.hold_expire_time)}")
-    for name, minor in (("due", order.payment.amount_due), ("refund due", order.payment.refund_due)):
+    if order.state is OrderState.UNPLACED:
+        parts.append("and cancelled as soon as it is placed")
+    for name, minor in (("still open", still_open(order)), ("refund due", order.payment.refund_due)):
         if minor:
             parts.append(f"{name} {format_amount(minor, order.currency)}")
     click.echo(", ".join(parts) + written(change.write))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tallystick.core.codec import encode
 from tallystick.core.errors import IdReused, InvalidField, LimitReached, NotFound, StaleEtag
 from tallystick.core.limits import CELL_MAX
 from tallystick.core.order.decisions import Draft
@@ -110,7 +111,9 @@ def edit_order(replica: Replica, command: EditOrder, now: Now, view: View) -> Ou
     placed = status.counts.body.details if status.counts else {}
     # What the caller names, not what that clears today: a retry finds other keys there.
     fields = tuple(sorted({*command.changes, *command.replaced}))
-    fact = _intent(replica, command, now, status, IntentKind.EDIT, fields=fields)
+    # The values by their hash: another edit under the same id would else pass for this one.
+    values = body_hash(encode(dict(command.changes))).hex()
+    fact = _intent(replica, command, now, status, IntentKind.EDIT, fields=fields, reference=values)
     replayed = _replay(command, status, fact)
     if replayed:
         return replayed

@@ -54,10 +54,18 @@ def free_sold(row: Row, units: int) -> Row:
 
 
 def set_overbooking(row: Row, limit: int) -> Row:
-    """Make `limit` this replica's overbooking; what has to go down waits in `lowered` for `settle`."""
+    """Make `limit` this replica's overbooking; what has to go down waits in `lowered` for `settle`.
+
+    Going up first calls off what waits to go down. Minting for that part too would let the new rights pay
+    for missing goods: a limit that is lowered and raised again would hide what is owed, and overbooking in
+    force would pass every limit that was ever told (models/overbooking in the simulator finds it).
+    """
     change = limit - overbooking_limit(row)
     if change >= 0:
-        return replace(row, minted=_cell("minted", row.minted + change))
+        called_off = min(change, row.lowered - row.unminted)
+        return replace(
+            row, minted=_cell("minted", row.minted + change), unminted=row.unminted + called_off
+        )
     return replace(row, lowered=_cell("lowered", row.lowered - change))
 
 
