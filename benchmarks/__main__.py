@@ -48,7 +48,9 @@ class _Benchmarks(click.Group):
 def main(ctx: click.Context) -> None:
     """Measure Tallystick on this machine: a real node, real clients, a real disk.
 
-    Without a command: `place` with its defaults, some six minutes. Results go to stdout, progress to stderr. are noisy on shared machines: trust ratios, of rounds taken in turn, and look at their spread.
+    Without a command: `place` with its defaults, some six minutes. Results go to stdout, progress to stderr.
+    Timings are noisy, on shared machines above all: trust ratios, of rounds taken in turn, and look at their
+    spread. Measure on an idle machine: whoever runs as many processes gets more of a busy one.
     """
     if ctx.invoked_subcommand is None:
         ctx.invoke(place)
@@ -181,7 +183,8 @@ def grow(as_json: bool, parent: Path | None, **options: int) -> None:
     """Throughput, memory and restart time with many orders stored, by batches of 100.
 
     Fills a node to --start and to --orders and measures throughput at both in the same way; reads the
-    server's anonymous memory; kills it under load with a full checkpoint backlog, and takes the time until it serves.
+    server's anonymous memory; kills it under load with a full checkpoint backlog, and takes the time until it
+    serves.
     """
     result = growing.run(growing.Settings(**options), parent, placing.say_on_stderr)
     if as_json:

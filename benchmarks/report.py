@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import msgspec
 from rich.console import Console
 from rich.table import Table
@@ -9,6 +11,8 @@ from rich.table import Table
 from benchmarks import grow, place
 from benchmarks.figures import ROUNDING_DIGITS, Figures
 from benchmarks.machine import Machine
+
+_WIDTH = 120
 
 
 def to_json(report: msgspec.Struct) -> str:
@@ -24,35 +28,37 @@ def _rounded(value: object) -> object:
     return float(f"{value:.{ROUNDING_DIGITS}g}") if isinstance(value, float) else value
 
 
+def console() -> Console:
+    """Standard output; tables keep their width in files and pipes."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH)
+
+
 def print_place(report: place.Report) -> None:
     """The matrix, the ratios, and how to read them."""
-    console = Console()
-    console.print(describe(report.machine))
-    table = Table(title=f"Orders of {report.order_bytes} bytes, medians of {report.settings.rounds}")
-    table.add_column("lines")
-    table.add_column("items")
-    for name in ("system", "mode"):
-        table.add_column(name, no_wrap=True)
-    for name in ("in flight", *COLUMNS):
-        table.add_column(name, justify="right")
-    shape = None
-    for row in report.rows:
-        cell = row.cell
-        if shape not in (None, cell.shape):
-            table.add_section()
-        shape = cell.shape
-        mode = f"{cell.mode} of {cell.batch}" if cell.batch > 1 else cell.mode
-        items = "one hot" if shape.hot else f"{shape.items:,}"
-        table.add_row(
-            str(shape.lines), items, cell.system, mode, str(cell.in_flight), *figure_cells(row.median)
-        )
-    console.print(table)
+    out = console()
+    out.print(describe(report.machine))
+    out.print(
+        f"Orders of {report.order_bytes} bytes; medians of {report.settings.rounds} windows of "
+        f"{report.settings.seconds:g} s; processor time for 1,000 orders."
+    )
+    for shape in dict.fromkeys(row.cell.shape for row in report.rows):
+        table = Table(title=str(shape), title_justify="left")
+        table.add_column("system", no_wrap=True)
+        table.add_column("calls", no_wrap=True)
+        for name in ("in flight", *COLUMNS):
+            table.add_column(name, justify="right")
+        for row in report.rows:
+            cell = row.cell
+            if cell.shape == shape:
+                mode = f"{cell.mode} of {cell.batch}" if cell.batch > 1 else cell.mode
+                table.add_row(cell.system, mode, str(cell.in_flight), *figure_cells(row.median))
+        out.print(table)
     if report.ratios:
-        console.print(ratio_table(report))
+        out.print(ratio_table(report))
     for system, facts in report.systems.items():
-        console.print(f"{system}: {', '.join(_fact(name, value) for name, value in facts.items())}")
+        out.print(f"{system}: {', '.join(_fact(name, value) for name, value in facts.items())}")
     for note in report.notes:
-        console.print(f"• {note}")
+        out.print(f"• {note}")
 
 
 COLUMNS = ("orders/s", "p50 ms", "p99 ms", "server CPU ms", "client CPU ms", "disk B/order")
@@ -77,7 +83,7 @@ def figure_cells(figures: Figures) -> tuple[str, ...]:
 
 def ratio_table(report: place.Report) -> Table:
     """Ours over the yardsticks, with the range of the rounds."""
-    table = Table(title="Ratios of throughput")
+    table = Table(title="Ratios of throughput", title_justify="left")
     table.add_column("ratio")
     for name in ("of medians", "of rounds", "hoped for", ""):
         table.add_column(name, justify="right")
@@ -90,8 +96,8 @@ def ratio_table(report: place.Report) -> Table:
 
 def print_grow(report: grow.Result) -> None:
     """The two stages, the restarts, and the figures with a target."""
-    console = Console()
-    console.print(describe(report.machine))
+    out = console()
+    out.print(describe(report.machine))
     table = Table(title=f"Batches of {report.settings.batch}, medians of {len(report.small.windows)} windows")
     for name in ("orders stored", *COLUMNS, "anonymous MB", "data MB"):
         table.add_column(name, justify="right")
@@ -102,10 +108,10 @@ def print_grow(report: grow.Result) -> None:
             f"{stage.anonymous_bytes / 1e6:.0f}",
             f"{stage.disk_bytes / 1e6:,.0f}",
         )
-    console.print(table)
-    console.print(f"The data directory holds {report.disk_bytes_per_order:,.0f} bytes an order.")
+    out.print(table)
+    out.print(f"The data directory holds {report.disk_bytes_per_order:,.0f} bytes an order.")
     for each in report.restarts:
-        console.print(
+        out.print(
             f"Killed with {each.backlog:,} events waiting for their checkpoint: SERVING after "
             f"{each.seconds:.2f} s; all of the last {each.checked:,} acknowledged orders are there."
         )
@@ -115,7 +121,7 @@ def print_grow(report: grow.Result) -> None:
         verdicts.add_column(name, justify="right")
     for check in report.checks:
         verdicts.add_row(check.name, f"{check.value:.2f}", check.target, _verdict(check.met))
-    console.print(verdicts)
+    out.print(verdicts)
 
 
 def describe(machine: Machine) -> str:

@@ -15,13 +15,78 @@ from tests import tidiness
 ROOT = Path(__file__).resolve().parent.parent
 
 # The public names of the SDK: adding one is a promise, removing one breaks callers.
-PUBLIC_NAMES: list[str] = []
+PUBLIC_NAMES = [
+    "Address",
+    "Adjustment",
+    "AdjustmentKind",
+    "Allocation",
+    "AvailableElsewhere",
+    "BehindToken",
+    "Claim",
+    "Client",
+    "ClientClosed",
+    "ConfirmWhen",
+    "Conflict",
+    "DefiniteError",
+    "Details",
+    "Disposition",
+    "EtagMismatch",
+    "IdReused",
+    "IndefiniteError",
+    "InsufficientStock",
+    "InvalidRequest",
+    "LimitReached",
+    "Line",
+    "LineNotFound",
+    "LineQuantity",
+    "NodeFault",
+    "NodeStatus",
+    "NotFound",
+    "Order",
+    "OrderCancelled",
+    "OrderChange",
+    "OrderEvent",
+    "OrderEventKind",
+    "OrderExpired",
+    "OrderIdReused",
+    "OrderLocked",
+    "OrderNotFound",
+    "OrderState",
+    "OutcomeUnknown",
+    "Overloaded",
+    "Pages",
+    "Payment",
+    "PaymentKind",
+    "PaymentSummary",
+    "PlacedOrder",
+    "PreconditionFailed",
+    "RequestIdReused",
+    "Shortage",
+    "ShortageMode",
+    "Stock",
+    "StockChange",
+    "StockNotFound",
+    "StockQuantity",
+    "StorageFull",
+    "StorageStatus",
+    "SyncClient",
+    "TallystickError",
+    "Unavailable",
+    "WriteResult",
+    "WriteState",
+    "WrongNode",
+    "new_id",
+]
 
 ENTRY_POINTS = ("tallystick", "tallystick.__main__", "tallystick.cli.main")
 SIM_ENTRY_POINTS = ("tallystick_sim", "tallystick_sim.__main__")
 
 # Modules that nothing imports, and why they are there all the same.
-UNREACHED: dict[str, str] = {}
+UNREACHED: dict[str, str] = {
+    "tallystick.core.replica.apply": "joins what peers send; until nodes gossip, the tests alone call it",
+    "tallystick.core.replica.reading": "reads what peers send, for `apply`",
+    "tallystick.store.memory": "the store's twin with a crash model: tests run on it, and simulations will",
+}
 
 
 def report(problems: list[str]) -> None:
@@ -113,7 +178,7 @@ OUTWARD = [
     ("engine/tallystick/store/port.py", "import tallystick.node.driver", "may import tallystick.core"),
     ("engine/tallystick/store/port.py", "import tallystick", "front door"),
     ("engine/tallystick/client/sdk.py", "import tallystick.core.clock", "may import tallystick.v1"),
-    ("engine/tallystick/rpc/orders.py", "import tallystick.store.port", "tallystick.rpc may import"),
+    ("engine/tallystick/rpc/orders.py", "import tallystick.client.ids", "tallystick.rpc may import"),
     ("engine/tallystick/node/driver.py", "import tallystick.cli.main", "tallystick.node may import"),
     (
         "engine/tallystick/node/driver.py",

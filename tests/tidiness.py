@@ -28,7 +28,7 @@ LAYERS: dict[str, frozenset[str] | None] = {
     "tallystick.store": frozenset({"tallystick.core"}),
     "tallystick.node": frozenset({"tallystick.core", "tallystick.store"}),
     "tallystick.v1": frozenset(),
-    "tallystick.rpc": frozenset({"tallystick.core", "tallystick.node", "tallystick.v1"}),
+    "tallystick.rpc": frozenset({"tallystick.core", "tallystick.store", "tallystick.node", "tallystick.v1"}),
     "tallystick.client": frozenset({"tallystick.v1"}),
     "tallystick.cli": None,  # anything: it wires the whole together, and nobody imports it
     "tallystick.__main__": frozenset({"tallystick.cli"}),

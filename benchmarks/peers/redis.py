@@ -13,7 +13,7 @@ from benchmarks.figures import Figures
 from benchmarks.machine import Probe
 from benchmarks.processes import Failed, Process, run
 from benchmarks.systems import Cell, Window
-from benchmarks.workload import STOCK_ITEMS, Shape, bodies, make_json, sku
+from benchmarks.workload import STOCK_ITEMS, Shape, bodies, make_json
 
 _STOCKED = 10**11  # their sum is a number that Lua holds exactly
 _PROGRAMS = ("redis-server", "redis-benchmark", "redis-cli")
@@ -32,6 +32,7 @@ _SETTINGS = {
     "port": "0",
 }
 
+_STOCK_UP = "for i = 0, 9999 do redis.call('SET', string.format('stock:SKU-%06d', i), ARGV[1]) end"
 _SUM_UP = """
 local n = 0
 for i = 0, 9999 do n = n + redis.call('GET', string.format('stock:SKU-%06d', i)) end
@@ -69,8 +70,8 @@ class Redis:
             self.stop()
             raise
 
-    def _cli(self, *words: str, stdin: str | None = None) -> str:
-        return run(("redis-cli", "-s", self._socket, *words), stdin=stdin).strip()
+    def _cli(self, *words: str) -> str:
+        return run(("redis-cli", "-s", self._socket, *words)).strip()
 
     def measure(self, cell: Cell, window: Window) -> Figures:
         self._start_over()
@@ -95,7 +96,7 @@ class Redis:
         """Empty it and stock it: at its speed, memory would fill up over a long benchmark."""
         self._cli("FLUSHALL")
         self._cli("BGREWRITEAOF")
-        self._cli(stdin="\n".join(f"SET stock:{sku(n)} {_STOCKED}" for n in range(STOCK_ITEMS)))
+        self._cli("EVAL", _STOCK_UP, "0", str(_STOCKED))
         until = time.monotonic() + 60
         while "aof_rewrite_in_progress:0" not in self._cli("INFO", "persistence"):
             if time.monotonic() > until:

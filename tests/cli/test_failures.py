@@ -185,6 +185,10 @@ def test_ctrl_c_during_a_read(fail_with):
     assert "may have happened" not in result.stderr
 
 
+def test_an_answer_that_nobody_reads_is_no_refusal(fail_with):
+    assert fail_with(BrokenPipeError(), "order", "confirm", "o-1").exit_code == 141
+
+
 def test_nobody_there_names_who_was_asked(fail_with):
     result = fail_with(errors.Unavailable("no connection"), "stock", "get", "TEA", "--target", "host:1")
     assert result.exit_code == 4

@@ -6,11 +6,13 @@ import asyncio
 import socket
 from collections.abc import Iterator
 
+import grpc
 import pytest
 
 from tallystick import (
     Client,
     ClientClosed,
+    DefiniteError,
     Line,
     Order,
     OrderState,
@@ -18,7 +20,8 @@ from tallystick import (
     Overloaded,
     Unavailable,
 )
-from tests.rpc.serving import Blockade, serving
+from tests.node.driving import Blockade
+from tests.rpc.serving import serving
 
 
 def tea(units: int = 1) -> Order:
@@ -46,6 +49,17 @@ async def test_what_was_never_sent_did_not_happen(nobody):
             with pytest.raises(Unavailable) as failed:
                 await call
             assert type(failed.value) is Unavailable
+
+
+async def test_an_address_that_is_no_nodes_says_so_at_once():
+    server = grpc.aio.server()
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with Client(f"127.0.0.1:{port}") as client:
+        for call in (client.place_order(tea()), client.receive_stock({"TEA": 1}), client.status()):
+            with pytest.raises(DefiniteError, match="UNIMPLEMENTED"):
+                await call
+    await server.stop(None)
 
 
 async def test_an_order_without_an_answer_may_be_placed_and_resolves(client, served):
@@ -140,6 +154,14 @@ async def test_a_busy_node_is_waited_for(tmp_path):
         waiting = asyncio.ensure_future(late.place_order(tea()))
         await holder.close()
         assert (await waiting).state is OrderState.CONFIRMED
+
+
+@pytest.mark.parametrize("timeout", [0, -1.0, float("nan")])
+async def test_a_timeout_that_leaves_no_time_is_refused(nobody, timeout):
+    async with Client(nobody) as client:
+        for call in (client.place_order(tea(), timeout=timeout), client.get_order("o-1", timeout=timeout)):
+            with pytest.raises(ValueError, match="more than 0"):
+                await call
 
 
 async def test_a_client_belongs_to_its_event_loop(client):

@@ -176,6 +176,12 @@ def test_the_other_branch_of_a_fork_does_not_follow():
         verify_chain([theirs, after_ours])
 
 
+def test_a_gap_does_not_follow_even_if_the_hash_fits():
+    frame = encode_frame(7, Head(5, b"h" * 32), 1, [[]])
+    assert follows(frame, Head(5, b"h" * 32))
+    assert not follows(frame, Head(4, b"h" * 32))
+
+
 def test_encoded_entries_are_taken_as_they_are():
     entry = (1, "o", {"a": 1})
     raw = msgspec.Raw(msgpack.packb(entry))

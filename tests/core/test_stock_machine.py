@@ -6,6 +6,7 @@ in any view, and what is held, sold, burned and unminted never exceeds what was 
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from msgspec.structs import replace
@@ -85,6 +86,18 @@ class Counter(RuleBasedStateMachine):
             name = "sold" if at_once else "reserved"
             self.write(me, move(row, count), settles=False, **{name: count})
             self.ledger.claims.append(Claim(count, me, (me, self.ledger.version(me)), at_once))
+
+    @rule(data=st.data(), limit=st.integers(0, 2), count=units)
+    def sell_out_and_find_goods_missing(self, data, limit, count):
+        """What is owed and what is to be taken back wait together for the same freed units."""
+        me, row, free = self.someone(data)
+        if free:
+            self.write(me, moves.hold(row, free), settles=False, reserved=free)
+            self.ledger.claims.append(Claim(free, me, (me, self.ledger.version(me))))
+        self.write(me, moves.shrink(self.views[me][0].row(me), count, 0), owing=count)
+        row, page = self.views[me][0].row(me), self.ledger.page(me)
+        over = max(0, limit - page.over)
+        self.write(me, moves.set_overbooking(row, limit), limit=limit - page.limit, over=over)
 
     @precondition(lambda self: self.decidable(sold=False))
     @rule(data=st.data())
@@ -180,4 +193,4 @@ def joined(left: View, right: View) -> View:
     return join_stock(left[0], right[0]), known
 
 
-TestCounter = Counter.TestCase
+TestCounter = pytest.mark.timeout(600)(Counter.TestCase)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from threading import Event
 from typing import Any, NamedTuple
 
 from tallystick.core.errors import Refused
@@ -23,18 +24,52 @@ from tallystick.store.store import Store
 IDENTITY = Identity("c0ffee00c0ffee00", 0x0123456789AB, "eu")
 NODE = node_name(IDENTITY.replica)
 STARTED_MS = 1_760_000_000_000
+PATIENCE_S = 20.0
+"""What never takes so long, unless it hangs."""
 SLICE_KEYS = 7
 BACKLOG_EVENTS = 40
 
 
 class Clock:
-    """Milliseconds since 1970."""
+    """The node's wall clock, in milliseconds since 1970."""
 
     def __init__(self, ms: int = STARTED_MS) -> None:
         self.ms = ms
 
     def __call__(self) -> int:
         return self.ms
+
+    def advance(self, seconds: float) -> None:
+        self.ms += round(seconds * 1000)
+
+
+class Blockade:
+    """A job that holds up the engine thread until it is lifted: what comes after it waits in the queue."""
+
+    deadline = None
+
+    def __init__(self, engine: Engine) -> None:
+        self._reached = Event()
+        self._lifted = Event()
+        engine.submit(self)
+
+    def reached(self) -> None:
+        """Wait until the engine stands before it."""
+        assert self._reached.wait(PATIENCE_S)
+
+    def lift(self) -> None:
+        self._lifted.set()
+
+    def commands(self) -> tuple[()]:
+        self._reached.set()
+        assert self._lifted.wait(PATIENCE_S)
+        return ()
+
+    def answer(self, results: object, receipt: object) -> None:
+        """Nobody asked."""
+
+    def deliver(self, answer: None) -> None:
+        """Nobody asked."""
 
 
 class Answered(NamedTuple):

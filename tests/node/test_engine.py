@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 
 import pytest
 
@@ -24,7 +25,8 @@ from tallystick.node.engine import Internal, NotStarted, StorageFull
 from tallystick.store.memory import Fault, MemoryBackend
 from tallystick.store.port import StoreBroken, Table
 from tests.node.checking import check_store, tables_of
-from tests.node.driving import IDENTITY, NODE, Asked, Clock, Driven, driving, open_memory
+from tests.node.driving import IDENTITY, NODE, Asked, Blockade, Clock, Driven, driving, open_memory
+from tests.node.logs import take_errors
 from tests.node.workload import hold, sale
 
 
@@ -43,21 +45,20 @@ async def stocked():
 
 async def test_what_waits_is_committed_together(stocked):
     """Group commit: as many as the limit allows, in their order, each answered for itself."""
-    driven, backend = stocked
+    driven, _ = stocked
+    blockade = Blockade(driven.engine)
+    blockade.reached()
     jobs = [Asked(sale(f"o-{number:03}", 1)) for number in range(99)]
-    lock = Asked(sale("first", 1))
-    before = backend.version
-    for job in (lock, *jobs):
+    for job in jobs:
         driven.engine.submit(job)
+    blockade.lift()
     answers = await asyncio.gather(*(job.done for job in jobs))
-    assert all(isinstance(answer.results[0], Outcome) for answer in answers)
-    commits = {answer.receipt.token for answer in answers}
-    assert backend.version - before <= 1 + len(commits)
-    assert 2 <= len(commits) < 50  # 99 events at 64 a commit; how many waited is up to the scheduler
+    assert [answer.outcome.record.claims[0].seq for answer in answers] == list(range(3, 102))
+    commits = Counter(answer.receipt.token for answer in answers)
+    assert list(commits.values()) == [64, 1, 34]
+    assert len({answer.receipt.hlc for answer in answers}) == 3
     tables = check_store(driven.store)
-    sizes = [decode_frame(data).events for data in tables[Table.FRAMES].values()]
-    assert max(sizes) <= 64
-    assert sum(sizes) == 102
+    assert [decode_frame(data).events for data in tables[Table.FRAMES].values()] == [1, 1, 64, 1, 34]
 
 
 async def test_a_job_larger_than_a_commit_goes_alone(stocked):
@@ -161,7 +162,7 @@ def _poison(monkeypatch):
 
 
 @pytest.mark.usefixtures("_poison")
-async def test_a_bug_in_one_command_leaves_its_neighbours_alone(stocked):
+async def test_a_bug_in_one_command_leaves_its_neighbours_alone(stocked, logs):
     driven, _ = stocked
     jobs = [
         Asked(sale("o-1", 10)),
@@ -184,9 +185,10 @@ async def test_a_bug_in_one_command_leaves_its_neighbours_alone(stocked):
     assert set(tables[Table.ORDERS]) == {b"first", b"o-1", b"o-5"}
     assert rights(tables[Table.STOCK][b"tea\0"], IDENTITY.replica) == 79
     assert not driven.broken.done()
+    assert set(take_errors(logs)) == {"a command failed by a bug"}
 
 
-async def test_a_bug_in_reading_a_request_leaves_its_neighbours_alone(stocked):
+async def test_a_bug_in_reading_a_request_leaves_its_neighbours_alone(stocked, logs):
     """It once ended the process."""
 
     class Unreadable(Asked):
@@ -202,9 +204,10 @@ async def test_a_bug_in_reading_a_request_leaves_its_neighbours_alone(stocked):
     assert isinstance(last, Outcome)
     assert isinstance(bad, Internal)
     assert bad.definite
+    assert take_errors(logs) == ["a request could not be read by a bug"]
 
 
-async def test_a_bug_in_sealing_an_event_leaves_its_neighbours_alone(stocked, monkeypatch):
+async def test_a_bug_in_sealing_an_event_leaves_its_neighbours_alone(stocked, monkeypatch, logs):
     def unencodable(replica, command, now, view):
         view.orders[b"odd"] = b"\x80"
         return Outcome(((1, "odd", 1 << 70),))
@@ -217,6 +220,7 @@ async def test_a_bug_in_sealing_an_event_leaves_its_neighbours_alone(stocked, mo
     results = [(await job.done).results[0] for job in jobs]
     assert [isinstance(result, Internal) for result in results] == [False, True, False]
     assert b"odd" not in check_store(driven.store)[Table.ORDERS]
+    assert take_errors(logs) == ["a command failed by a bug"]
 
 
 async def test_a_job_whose_time_is_over_is_not_begun(stocked):

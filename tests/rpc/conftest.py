@@ -4,6 +4,7 @@ import logging
 
 import pytest
 
+from tests.node.logs import captured
 from tests.rpc.serving import serving
 
 
@@ -11,6 +12,13 @@ from tests.rpc.serving import serving
 async def served(tmp_path):
     async with serving(tmp_path / "node") as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def logs():
+    """An error in the node's log fails a test that did not expect it."""
+    with captured() as entries:
+        yield entries
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 import grpc
@@ -18,23 +17,10 @@ from tallystick.rpc.server import RunningNode, start_node
 from tallystick.v1.cluster_service_pb2_grpc import ClusterServiceStub
 from tallystick.v1.order_service_pb2_grpc import OrderServiceStub
 from tallystick.v1.stock_service_pb2_grpc import StockServiceStub
+from tests.node.driving import PATIENCE_S, Clock
 
-STARTED_MS = 1_760_000_000_000
-CALL_S = 20.0
+CALL_S = PATIENCE_S
 """A deadline that no call reaches unless it hangs."""
-
-
-class Clock:
-    """The node's wall clock, in milliseconds since 1970."""
-
-    def __init__(self) -> None:
-        self.ms = STARTED_MS
-
-    def __call__(self) -> int:
-        return self.ms
-
-    def advance(self, seconds: float) -> None:
-        self.ms += round(seconds * 1000)
 
 
 class Served:
@@ -59,35 +45,6 @@ class Served:
     async def stop(self, grace_s: float = 10.0) -> None:
         await self.channel.close()
         await self.running.stop(grace_s)
-
-
-class Blockade:
-    """A job that holds up the engine thread until it is lifted: what comes after it waits in the queue."""
-
-    deadline = None
-
-    def __init__(self, engine: Engine) -> None:
-        self._reached = Event()
-        self._lifted = Event()
-        engine.submit(self)
-
-    def reached(self) -> None:
-        """Wait until the engine stands before it."""
-        assert self._reached.wait(CALL_S)
-
-    def lift(self) -> None:
-        self._lifted.set()
-
-    def commands(self) -> tuple[()]:
-        self._reached.set()
-        assert self._lifted.wait(CALL_S)
-        return ()
-
-    def answer(self, results: object, receipt: object) -> None:
-        """Nobody asked."""
-
-    def deliver(self, answer: None) -> None:
-        """Nobody asked."""
 
 
 def open_channel(address: str) -> grpc.aio.Channel:

@@ -11,6 +11,7 @@ import pytest
 from google.protobuf import timestamp_pb2
 
 from tallystick.v1 import order_pb2, stock_service_pb2
+from tests.node.driving import STARTED_MS
 from tests.rpc.asking import (
     BASIC,
     CANCELLED,
@@ -33,7 +34,7 @@ from tests.rpc.asking import (
     receive,
 )
 from tests.rpc.refusals import refusal
-from tests.rpc.serving import CALL_S, STARTED_MS, Served, serving, start
+from tests.rpc.serving import CALL_S, Served, serving, start
 
 CUSTOMERS = ("ann", "annie", "bob", "")
 FATES = (CONFIRMED, HELD, CANCELLED, EXPIRED)

@@ -12,9 +12,11 @@ import pytest
 from tallystick.node.engine import Receipt
 from tallystick.rpc.writes import ORDER_WRITES, BatchJob, UnaryJob
 from tallystick.v1 import order_service_pb2
+from tests.node.driving import Blockade
+from tests.node.logs import take_errors
 from tests.rpc.asking import get, list_orders, order, place, receive
 from tests.rpc.refusals import read_status, refusal
-from tests.rpc.serving import CALL_S, Blockade, serving, until
+from tests.rpc.serving import CALL_S, serving, until
 
 
 async def refused_at_the_door(served: Any, limit: int) -> None:
@@ -89,7 +91,7 @@ async def test_what_was_not_begun_in_time_says_so(served):
     assert (await refusal(get(served, "late"))).reason == "ORDER_NOT_FOUND"
 
 
-async def test_an_answer_that_cannot_be_made_is_indefinite(served):
+async def test_an_answer_that_cannot_be_made_is_indefinite(served, logs):
     """The commit is done by then: it happened, although nobody could say so."""
 
     class Speechless(UnaryJob):
@@ -104,3 +106,4 @@ async def test_an_answer_that_cannot_be_made_is_indefinite(served):
     refused = read_status(await unary)
     assert (refused.code, refused.reason, refused.definite) == ("INTERNAL", "INTERNAL", False)
     assert (await get(served, "o-1")).id == "o-1"
+    assert take_errors(logs) == ["an answer failed by a bug"]

@@ -8,6 +8,7 @@ import grpc
 import pytest
 
 from tallystick.v1 import order_service_pb2, write_pb2
+from tests.node.driving import Blockade
 from tests.rpc.asking import (
     BASIC,
     CANCELLED,
@@ -24,7 +25,7 @@ from tests.rpc.asking import (
     receive,
 )
 from tests.rpc.refusals import read_status, refusal
-from tests.rpc.serving import CALL_S, Blockade, serving, until
+from tests.rpc.serving import CALL_S, serving, until
 
 METHOD = "/tallystick.v1.OrderService/PlaceOrders"
 

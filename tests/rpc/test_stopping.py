@@ -9,9 +9,10 @@ import grpc
 import pytest
 
 from tallystick.v1 import cluster_service_pb2, order_service_pb2
+from tests.node.driving import Blockade
 from tests.rpc.asking import get, get_stock, hold, list_orders, order, place, place_all, receive
 from tests.rpc.refusals import refusal
-from tests.rpc.serving import CALL_S, Blockade, Served, serving, start, until
+from tests.rpc.serving import CALL_S, Served, serving, start, until
 
 
 def numbered(number: int) -> order_service_pb2.PlaceOrdersRequest:

@@ -18,6 +18,7 @@ class ExitCode(IntEnum):
     NODE_FAULT = 6
     BUG = 70
     INTERRUPTED = 130
+    BROKEN_PIPE = 141
 
 
 MEANINGS: Mapping[ExitCode, str] = {
@@ -30,6 +31,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.NODE_FAULT: "the node failed, or could not start; nothing happened",
     ExitCode.BUG: "a fault within tally; a write under way may have happened",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C); a write under way may have happened",
+    ExitCode.BROKEN_PIPE: "nobody reads the output any more; a write under way may have happened",
 }
 
 SEVERITY = (

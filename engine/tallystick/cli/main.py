@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
+import sys
 import traceback
 from importlib.metadata import version
 from typing import Any
@@ -76,8 +80,21 @@ Completion in your shell (or zsh_source, fish_source):
 """
 
 
+class Tally(LazyGroup):
+    """The root. An answer that nobody reads is no refusal, as click would have it."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            # What is left in the buffer goes nowhere: flushing it at exit would fail once more.
+            with contextlib.suppress(io.UnsupportedOperation):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(ExitCode.BROKEN_PIPE) from error
+
+
 @click.group(
-    cls=LazyGroup,
+    cls=Tally,
     table=COMMANDS,
     epilog=_epilog(),
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},

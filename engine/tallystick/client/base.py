@@ -65,7 +65,11 @@ class ClientBase:
         return self._session
 
     def _seconds(self, timeout: float | None) -> float:
-        return self._timeout if timeout is None else timeout
+        if timeout is None:
+            return self._timeout
+        if not timeout > 0:
+            raise ValueError("timeout must be more than 0")
+        return timeout
 
     def _token(self, given: bytes | None) -> bytes:
         """What a read is to see at least."""

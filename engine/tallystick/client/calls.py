@@ -45,13 +45,16 @@ class Calls:
         """Read. Raises DefiniteError: a read has no outcome that could be unknown."""
         deadline = self._loop.time() + timeout_s
         tries = 0
+        refusal: TallystickError | None = None  # the last thing that a node said
         with self._in_flight:
             while True:
                 answer = await self._attempt(method, request, deadline, wait_for_ready=True)
                 if not isinstance(answer, Failure):
                     return answer
+                if not answer.indefinite:
+                    refusal = answer.error
                 if not await self._pause(answer, tries, deadline):
-                    raise _read_error(answer)
+                    raise refusal or Unavailable(f"no answer: {answer.error}", reason=answer.error.reason)
                 tries += 1
 
     async def write(
@@ -112,12 +115,3 @@ class Calls:
             return False
         await asyncio.sleep(delay)
         return True
-
-
-def _read_error(failure: Failure) -> TallystickError:
-    """A read that may have happened is a read that was not answered."""
-    if not failure.indefinite:
-        return failure.error
-    error = Unavailable(f"no answer: {failure.error}", reason=failure.error.reason)
-    error.__cause__ = failure.error
-    return error

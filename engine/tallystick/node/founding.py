@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from tallystick.core.errors import Refused
 from tallystick.core.replica.commands import Command, Found
 from tallystick.node.engine import Engine, Receipt, Result
+from tallystick.store.port import StoreFull
 
 
 class FoundJob:
@@ -20,9 +21,14 @@ class FoundJob:
         self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self, engine: Engine) -> None:
-        """Submit, and wait until it is on disk. Raises Refused."""
+        """Submit, and wait until it is on disk. Raises StoreFull; engine and store are closed then."""
         engine.submit(self)
-        await self._done
+        try:
+            await self._done
+        except Refused as refusal:
+            await asyncio.to_thread(engine.stop)
+            engine.store.close()
+            raise StoreFull(refusal.message) from refusal
 
     def commands(self) -> Sequence[Command]:
         return (self._command,)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -58,11 +58,23 @@ _Cursor: TypeAlias = "lmdb.Cursor[bytes]"
 class LmdbSnapshot:
     """A read transaction, as the port's `Snapshot`."""
 
-    __slots__ = ("_databases", "_txn")
+    __slots__ = ("_databases", "_scans", "_txn")
 
     def __init__(self, txn: _Transaction, databases: _Databases) -> None:
         self._txn = txn
         self._databases = databases
+        self._scans: list[Generator[tuple[bytes, bytes], None, None]] = []
+
+    def close(self) -> None:
+        """Give the slot in LMDB's table of readers back, now.
+
+        py-lmdb does so when the transaction *object* goes away, and an exception on its way to a caller can keep
+        that alive (through the frames of its traceback) until the garbage collector comes by.
+        """
+        for scan in self._scans:
+            scan.close()
+        self._txn.abort()
+        del self._txn
 
     @property
     def version(self) -> int:
@@ -74,11 +86,15 @@ class LmdbSnapshot:
     def scan(
         self, table: Table, start: bytes | None = None, stop: bytes | None = None, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
+        scan = self._scan(table, start, stop, reverse)
+        self._scans.append(scan)
+        return scan
+
+    def _scan(
+        self, table: Table, start: bytes | None, stop: bytes | None, reverse: bool
+    ) -> Generator[tuple[bytes, bytes], None, None]:
         with self._txn.cursor(self._databases[table]) as cursor:
-            if reverse:
-                yield from _fall(cursor, start, stop)
-            else:
-                yield from _rise(cursor, start, stop)
+            yield from (_fall if reverse else _rise)(cursor, start, stop)
 
 
 def _rise(cursor: _Cursor, start: bytes | None, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
@@ -214,8 +230,11 @@ class LmdbBackend:
     @contextmanager
     def snapshot(self) -> Iterator[LmdbSnapshot]:
         try:
-            with self._env.begin() as txn:
-                yield LmdbSnapshot(txn, self._databases)
+            snapshot = LmdbSnapshot(self._env.begin(), self._databases)
+            try:
+                yield snapshot
+            finally:
+                snapshot.close()
         except lmdb.Error as error:
             raise self._verdict(error) from error
 
