@@ -22,7 +22,7 @@ from tallystick.client.values.order import (
     PaymentSummary,
 )
 from tallystick.client.values.stock import Stock
-from tallystick.client.values.write import Disposition, PlacedOrder, WriteResult
+from tallystick.client.values.write import Disposition, PlacedOrder, StockChange, WriteResult
 from tallystick.core.order.money import share
 
 
@@ -52,11 +52,13 @@ class Shop:
             sequence=0,
         )
 
-    async def receive_stock(self, items: Mapping[str, int], receipt_id: str, node: str) -> None:
-        if receipt_id not in self.receipts:
+    async def receive_stock(self, items: Mapping[str, int], receipt_id: str, node: str) -> StockChange:
+        known = receipt_id in self.receipts
+        if not known:
             self.receipts.add(receipt_id)
             for sku, units in items.items():
                 self._move(sku, received=units, available_here=units, on_hand=units)
+        return StockChange(stock=(), write=_write(known))
 
     def _move(self, sku: str, **changes: int) -> None:
         item = self.stock.get(sku) or Stock(sku=sku)
@@ -70,16 +72,13 @@ class Shop:
             if not known:
                 self._decide(order)
         await self._delay()
-        write = WriteResult(
-            consistency_token=b"", replicated_to=0, disposition=Disposition.DECIDED, replayed=known
-        )
         return PlacedOrder(
             id=order.id,
             state=OrderState.CONFIRMED,
             place_time=None,
             hold_expire_time=None,
             lines=(),
-            write=write,
+            write=_write(known),
         )
 
     def _decide(self, order: Order) -> None:
@@ -136,6 +135,12 @@ class Shop:
     async def list_order_events(self, order_id: str) -> AsyncIterator[OrderEvent]:
         for event in self.events.get(order_id, []):
             yield event
+
+
+def _write(replayed: bool) -> WriteResult:
+    return WriteResult(
+        consistency_token=b"", replicated_to=0, disposition=Disposition.DECIDED, replayed=replayed
+    )
 
 
 def _cancelled(request_id: str, units: Mapping[str, int]) -> OrderEvent:

@@ -1,6 +1,6 @@
 """A node without a disk, a clock or a network: steps into a view, commits groups, crashes, hears others.
 
-Its tables are dicts. It is written after the design, not after the node's own driver, and small enough to trust.
+Its tables are dicts. It follows the design, not the node's own driver, and is small enough to trust.
 """
 
 from __future__ import annotations
@@ -90,7 +90,6 @@ class Node:
     def _begin(self) -> None:
         self.view = View(self.tables)
         self.events: list[tuple[Entry, ...]] = []
-        self.group_ms = 0
 
     @property
     def id(self) -> int:
@@ -101,14 +100,13 @@ class Node:
         return self.vector.get(self.id, EMPTY_HEAD)
 
     def step(self, command: Command, now_ms: int) -> Outcome:
-        """One event of the current group. Raises Refused."""
-        stamp = tick(self.last_hlc, now_ms)
-        outcome = self.replica.step(
-            command, Now(now_ms, stamp, self.head.seq + len(self.events) + 1), self.view
-        )
+        """One event of the current group, all of which has one stamp. Raises Refused."""
+        if not self.events:
+            self.stamp = tick(self.last_hlc, now_ms)
+        now = Now(now_ms, self.stamp, self.head.seq + len(self.events) + 1)
+        outcome = self.replica.step(command, now, self.view)
         if outcome.entries:
             self.events.append(outcome.entries)
-            self.last_hlc = stamp
         return outcome
 
     def commit(self) -> None:
@@ -120,8 +118,9 @@ class Node:
             news = tuple(
                 (r, *h) for r, h in self.vector.items() if self.sealed_deps.get(r) != h and r != self.id
             )
-            frame = encode_frame(self.id, self.head, self.last_hlc, [*most, (*last, *rows)], news)
+            frame = encode_frame(self.id, self.head, self.stamp, [*most, (*last, *rows)], news)
             self.frames.append(frame)
+            self.last_hlc = self.stamp
             self.sealed_deps = dict(self.vector)
             self.vector[self.id] = frame.head
             self.tables.write(view)

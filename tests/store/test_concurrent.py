@@ -7,7 +7,7 @@ import pytest
 
 from tallystick.store.port import StoreError, Table
 from tallystick.store.store import Store
-from tests.store.worlds import ENCODERS, Item, number_of
+from tests.store.worlds import ENCODERS, Item, integer, number_of
 
 ORDERS, META = Table.ORDERS, Table.META
 STOCK, BY_TIME, BY_STATUS = Table.STOCK, Table.BY_TIME, Table.BY_STATUS
@@ -36,7 +36,7 @@ def write(store, turn):
 
 def check(reader):
     """Everything that a reader sees is of one turn. Answers which."""
-    turn = int(reader.get(META, b"turn"))
+    turn = integer(reader.get(META, b"turn"))
     expected = [b"%06d" % number for number in range(1, turn + 1)]
     assert [number_of(reader.get_lazy(STOCK, item)) for item in ITEMS] == [turn] * len(ITEMS)
     assert [number_of(row) for _, row in reader.scan(STOCK)] == [turn] * len(ITEMS)
@@ -97,7 +97,7 @@ def test_every_reader_sees_one_committed_state(backend):
         watcher.join()
         if watcher.problem:
             raise watcher.problem
-    assert int(store.checkpoint_position()) > 150
+    assert integer(store.checkpoint_position()) > 150
 
 
 def test_a_reader_that_stays_open_keeps_its_state_through_checkpoints(backend):

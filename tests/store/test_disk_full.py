@@ -11,7 +11,7 @@ import pytest
 from tallystick.store.lmdb_backend import LmdbBackend
 from tallystick.store.port import StoreFull, Table
 from tallystick.store.store import Store
-from tests.store.worlds import ENCODERS, Item, number_of
+from tests.store.worlds import ENCODERS, Item, integer, number_of
 
 ORDERS, META, STOCK = Table.ORDERS, Table.META, Table.STOCK
 MAP_BYTES = 1 << 20
@@ -58,7 +58,7 @@ def test_a_full_map_refuses_and_a_larger_one_takes_it_up_again(tmp_path):
     check(store, turns)
     store.close()
     store = Store(LmdbBackend(tmp_path, map_bytes=4 * MAP_BYTES, reserve_bytes=0), ENCODERS)
-    position = int(store.checkpoint_position())
+    position = integer(store.checkpoint_position())
     lost = range(position + 1, turns)
     store.seed({STOCK: {b"%03d" % (turn % 50): Item(turn) for turn in lost}}, len(lost), b"%d" % (turns - 1))
     check(store, turns)

@@ -1,5 +1,6 @@
 """The edge cache: what it calls absent is absent, and new ids at the edge are answered without a look-up."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -104,11 +105,14 @@ def test_the_cache_is_bounded_and_keeps_the_upper_half():
     assert not edge.absent(ids[0] + b"x")
 
 
-def test_changes_to_old_orders_do_not_crowd_out_the_edge():
-    edge = EdgeCache(b"02", keys_max=100)
+@pytest.mark.parametrize("elsewhere", [b"01", b"04"])
+def test_changes_to_orders_elsewhere_do_not_crowd_out_the_edge(elsewhere):
+    edge = EdgeCache(None, keys_max=100)
+    for _ in range(64):
+        edge.missed(b"02", lambda key: (b"019", b"0399"))
     edge.add({b"03": b""})
     for at in range(0, 1_000, 10):
-        edge.add(dict.fromkeys(rising(b"01", 1_000)[at : at + 10], b""))
+        edge.add(dict.fromkeys(rising(elsewhere, 1_000)[at : at + 10], b""))
         assert len(edge._keys) <= 100
     assert edge.absent(b"025")
     assert not edge.absent(b"03")

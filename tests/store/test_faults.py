@@ -92,6 +92,16 @@ def test_after_a_slice_found_no_room_commits_go_without_for_a_while(backend, sto
     assert backend.version == version + 3
 
 
+def test_once_a_slice_found_room_again_they_go_with_commits_as_before(backend, store):
+    half_full(store)
+    backend.inject(Fault.FULL)
+    commit(store, 20)
+    store.idle()
+    assert backend.get(STOCK, b"00") is not None
+    commit(store, 21)
+    assert backend.get(STOCK, b"01") is not None
+
+
 def test_neither_with_the_slice_nor_without(backend, store):
     half_full(store)
     backend.inject(Fault.FULL, 1)
@@ -142,6 +152,8 @@ def test_a_failed_sync_is_for_ever(backend, store, kept):
         commit(store, 2)
     with pytest.raises(StoreBroken):
         commit(store, 3)
+    with pytest.raises(StoreBroken):
+        backend.commit({META: {b"turn": b"3"}})
     # Until the process ends, readers see a state that was committed, whichever it is.
     assert seen(store) == ([1, 2] if kept else [1])
     reopened = backend.crash()

@@ -24,7 +24,7 @@ from tallystick.store.port import (
 )
 from tallystick.store.record import pack
 from tallystick.store.store import Store
-from tests.store.worlds import ENCODERS, Item
+from tests.store.worlds import ENCODERS, Item, integer
 
 ORDERS, META = Table.ORDERS, Table.META
 
@@ -143,16 +143,24 @@ def test_a_bit_flipped_on_the_disk(tmp_path):
     store.close()
 
 
-class FailingEnvironment:
-    """An environment whose write transactions fail to commit, as on a disk that is dying."""
+def lmdb_error(kind, code):
+    error = kind("mdb_txn_commit")
+    error.code = code  # as py-lmdb sets it
+    return error
 
-    def __init__(self, env, error):
+
+class FailingEnvironment:
+    """An environment whose transactions fail, as on a disk that is dying."""
+
+    def __init__(self, env, writing, reading=None):
         self._env = env
-        self._error = error
+        self._writing = writing
+        self._reading = reading
 
     def begin(self, write=False, **options):
-        if write:
-            raise self._error
+        error = self._writing if write else self._reading
+        if error is not None:
+            raise error
         return self._env.begin(**options)
 
     def __getattr__(self, name):
@@ -162,18 +170,31 @@ class FailingEnvironment:
 @pytest.mark.parametrize(
     ("kind", "code"), [(lmdb.Error, errno.EIO), (lmdb.PanicError, -30795), (lmdb.CorruptedError, -30796)]
 )
-def test_a_failed_sync_ends_all_commits(tmp_path, kind, code):
-    error = kind("mdb_txn_commit")
-    error.code = code  # as py-lmdb sets it
+def test_a_failed_sync_ends_all_commits(tmp_path, monkeypatch, kind, code):
     backend = LmdbBackend(tmp_path)
     backend.commit({META: {b"k": b"1"}})
-    whole, backend._env = backend._env, FailingEnvironment(backend._env, error)
+    whole = backend._env
+    monkeypatch.setattr(backend, "_env", FailingEnvironment(whole, lmdb_error(kind, code)))
     with pytest.raises(StoreBroken):
         backend.commit({META: {b"k": b"2"}})
-    backend._env = whole
+    monkeypatch.setattr(backend, "_env", whole)
     with pytest.raises(StoreBroken):
         backend.commit({META: {b"k": b"3"}})
     assert backend.get(META, b"k") == b"1"
+    backend.close()
+
+
+def test_a_meta_page_that_found_no_room_is_broken_not_full(tmp_path, monkeypatch):
+    """The disk says that it is full, but it was the meta page: what is on the disk is not known any more."""
+    backend = LmdbBackend(tmp_path)
+    full, panic = lmdb_error(lmdb.DiskError, errno.ENOSPC), lmdb_error(lmdb.PanicError, -30795)
+    whole = backend._env
+    monkeypatch.setattr(backend, "_env", FailingEnvironment(whole, full))
+    with pytest.raises(StoreFull):
+        backend.commit({META: {b"k": b"1"}})
+    monkeypatch.setattr(backend, "_env", FailingEnvironment(whole, full, panic))
+    with pytest.raises(StoreBroken):
+        backend.commit({META: {b"k": b"1"}})
     backend.close()
 
 
@@ -227,37 +248,49 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path):
     process.send_signal(signal.SIGKILL)
     acknowledged = int((process.communicate()[0].split() or [line])[-1])
     store = Store(LmdbBackend(tmp_path), ENCODERS)
-    turn = int(store.get(META, b"turn"))
+    turn = integer(store.get(META, b"turn"))
     assert acknowledged <= turn <= acknowledged + 1
     with store.read() as reader:
         orders = list(reader.scan(ORDERS))
-        reached = [int(row) for _, row in reader.scan(Table.STOCK)]
+        reached = [integer(row) for _, row in reader.scan(Table.STOCK)]
     assert len(orders) == 20 * (turn + 1)
-    assert all(int(value) == int(key[:8]) for key, value in orders)
-    position = int(store.checkpoint_position())
+    assert all(integer(value) == int(key[:8]) for key, value in orders)
+    position = integer(store.checkpoint_position())
     assert turn - 40 <= position <= min(reached)
     assert len(reached) == 40
     store.close()
 
 
 def test_readers_left_behind_by_a_killed_process_do_not_pin_pages(tmp_path):
-    script = """
+    """LMDB forgets them by itself, unless another process (say, one that copies) has the environment open."""
+    LmdbBackend(tmp_path).close()
+    copier = run(
+        """
+        import sys, lmdb
+        env = lmdb.open(sys.argv[1], readonly=True)
+        print("open", flush=True)
+        sys.stdin.read()
+        """,
+        tmp_path,
+        stdin=subprocess.PIPE,
+    )
+    assert copier.stdout.readline() == "open\n"
+    killed = run(
+        """
         import os, signal, sys
         from pathlib import Path
         from tallystick.store.lmdb_backend import LmdbBackend
-        backend = LmdbBackend(Path(sys.argv[1]))
-        with backend.snapshot():
+        with LmdbBackend(Path(sys.argv[1])).snapshot():
             os.kill(os.getpid(), signal.SIGKILL)
-    """
-    process = run(script, tmp_path)
-    process.communicate()
-    assert process.returncode == -signal.SIGKILL
-    env = lmdb.open(str(tmp_path), max_dbs=16)
-    assert env.info()["num_readers"] > 0
-    env.close()
+        """,
+        tmp_path,
+    )
+    killed.communicate()
+    assert killed.returncode == -signal.SIGKILL
     backend = LmdbBackend(tmp_path)
-    assert "\n" not in backend._env.readers().strip()
+    assert str(killed.pid) not in backend._env.readers()
     backend.close()
+    copier.communicate()
 
 
 def test_no_descriptor_is_left_open(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from tallystick.store.port import CorruptRecord, Table
 from tallystick.store.store import Store
-from tests.store.worlds import ENCODERS, Item, encode_item, number_of
+from tests.store.worlds import ENCODERS, Item, encode_item, integer, number_of
 
 STOCK, BY_TIME, ORDERS, META = Table.STOCK, Table.BY_TIME, Table.ORDERS, Table.META
 
@@ -138,6 +138,17 @@ def test_the_backlog_is_bounded(shop, sizes):
         shop.commit(items(*range(turn * 7, turn * 7 + 20)), events=events)
         assert shop.store.backlog <= max(10, events)
     assert shop.stock(b"%02d" % (7 * len(sizes))) == 7 * len(sizes)
+
+
+def test_a_busy_store_needs_no_commits_for_checkpoints_alone(shop):
+    """However many rows an event has, and however few a slice: the pace is what the backlog asks for."""
+    store = Store(shop.backend, ENCODERS, slice_keys=1, backlog_events=100)
+    version = shop.backend.version
+    for turn in range(200):
+        rows = {BY_TIME: {b"%04d-%02d" % (turn, number): b"" for number in range(20)}}
+        store.commit({META: {b"n": b"x"}}, rows, 3 + turn % 3, b"%d" % turn)
+    assert shop.backend.version == version + 200
+    assert integer(store.checkpoint_position()) > 150
 
 
 def test_a_crash_between_slices_is_replayed_from_the_last_finished_checkpoint(shop, world):

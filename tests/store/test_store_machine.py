@@ -35,6 +35,7 @@ lazy = st.dictionaries(st.sampled_from(LAZY_TABLES), rows, max_size=3)
 bounds = st.none() | keys
 
 Model = dict[Table, dict[bytes, int]]
+Writes = dict[Table, dict[bytes, int | None]]
 
 
 def as_payload(table: Table, number: int | None) -> bytes | None:
@@ -63,7 +64,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.slice_keys = slice_keys
         self.world = self.make_world()
         self.model: Model = {table: {} for table in Table}
-        self.log: list[tuple[dict, dict, int]] = []
+        self.log: list[tuple[Writes, Writes, int]] = []
         self.readers: list[tuple[Any, Model]] = []
         self.stack = ExitStack()
         self.last_events = 0
@@ -96,8 +97,11 @@ class StoreMachine(RuleBasedStateMachine):
         self.log.append((writes, lazy_rows, events))
         self.last_events = events
         for table, changed in (writes | lazy_rows).items():
-            self.model[table].update(changed)
-            self.model[table] = {k: v for k, v in self.model[table].items() if v is not None}
+            for key, number in changed.items():
+                if number is None:
+                    self.model[table].pop(key, None)
+                else:
+                    self.model[table][key] = number
 
     @rule()
     def idle(self):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tallystick.store.checkpoint import Encoder
 from tallystick.store.lmdb_backend import LmdbBackend
@@ -72,7 +72,13 @@ def encode_item(item: Item) -> bytes:
     return pickle.dumps(item.number)
 
 
-def number_of(row: object | None) -> int | None:
+def integer(value: Any) -> int:
+    """The number that a payload spells; a row that isn't there is a failed test."""
+    assert isinstance(value, bytes)
+    return int(value)
+
+
+def number_of(row: Any) -> int | None:
     """The number of a stock row, whether it is an object still or a payload already."""
     if row is None:
         return None

@@ -52,9 +52,7 @@ class Sealer:
             return
         view = self._view
         if view.touched:
-            rows = tuple(
-                (_STOCK, key.decode(), view.stock[key].row(self._replica)) for key in sorted(view.touched)
-            )
+            rows = tuple((_STOCK, key.decode(), view.stock[key].row(self._replica)) for key in view.touched)
             self._events[-1] = msgspec.Raw(encode((*self._last, *rows)))
             view.touched.clear()
         frame = encode_frame(self._replica, self.head, self._hlc, self._events)

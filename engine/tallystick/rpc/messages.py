@@ -64,6 +64,7 @@ def full_order(
 ) -> order_pb2.Order:
     """All of an order."""
     message = basic_order(order_id, status)
+    del message.lines[:]
     counts = status.counts
     if counts is not None:
         _fill_body(message, counts.body)
@@ -90,6 +91,8 @@ def basic_order(order_id: str, status: OrderStatus) -> order_pb2.Order:
     message.customer = counts.body.customer
     message.currency = counts.body.currency
     message.place_time.CopyFrom(timestamp(hlc_ms(counts.claim.hlc)))
+    for line_id, units in counts.cancelled.items():
+        message.lines.add(line_id=line_id, cancelled_quantity=units)
     if counts.state is State.HELD:
         message.hold_expire_time.CopyFrom(timestamp(counts.hold_until_ms))
     payments = status.payments

@@ -59,7 +59,7 @@ class _Part:
         self._sort = StepSort(chain.from_iterable(layer.rows[table] for layer in self._layers))
         self._keys: list[bytes] | None = None
         self.size = sum(len(layer.rows[table]) for layer in self._layers)
-        """How many keys; too many, before they are sorted, by those that lie in several layers."""
+        """How many keys. One that lies in several layers counts as often; it is written once a slice."""
 
     def sort_a_bit(self) -> bool:
         """One step towards sorted keys. False when none was left."""
@@ -68,9 +68,7 @@ class _Part:
     def keys(self) -> list[bytes]:
         """The keys in order."""
         if self._keys is None:
-            keys = self._sort.result()
-            self._keys = keys if len(self._layers) == 1 else list(dict.fromkeys(keys))
-            self.size = len(self._keys)
+            self._keys = self._sort.result()
         return self._keys
 
     def stored(self, keys: Sequence[bytes]) -> Rows:

@@ -119,15 +119,15 @@ class Dirty:
         return look_up(self._view.layers, table, key)
 
     def stage(self, rows: Mapping[Table, LazyRows]) -> None:
-        """Announce what the commit that is about to begin will add."""
+        """Announce what the commit that is about to begin will add.
+
+        If it fails there is nothing to take back: no snapshot shows a later version before the next commit,
+        which announces its own.
+        """
         self._view = View(self._view.version, self._view.layers, Layer(rows))
 
-    def withdraw(self) -> None:
-        """That commit did not happen."""
-        self._view = View(self._view.version, self._view.layers, None)
-
     def absorb(self, rows: Mapping[Table, LazyRows], version: int, *, drop_frozen: bool = False) -> None:
-        """That commit happened, as `version`; and if it finished the checkpoint, drop what was frozen."""
+        """That commit happened, as `version`. If it finished the checkpoint, drop what was frozen."""
         with self._lock:
             if drop_frozen:
                 self._frozen = ()

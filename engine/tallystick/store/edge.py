@@ -19,11 +19,11 @@ Neighbours = Callable[[bytes], tuple[bytes | None, bytes | None]]
 
 
 class EdgeCache:
-    """All keys of a table in one window, floor < key < ceiling, exactly as of the last commit.
+    """All keys of a table in one window, floor < key < ceiling (and some that were deleted since).
 
-    A key in the window that isn't among them is certainly absent. When they become too many, the floor rises
-    to their median. When new keys keep coming elsewhere (one outlier such as `zzz` ends the use of the right
-    edge), the window moves to where they come.
+    A key in the window that isn't among them is certainly absent, as of the last commit. When they become too
+    many, the floor rises to their median. When new keys keep coming elsewhere (one outlier such as `zzz` ends
+    the use of the right edge), the window moves to where they come.
     """
 
     __slots__ = ("_ceiling", "_floor", "_keys", "_keys_max", "_misses")
@@ -43,10 +43,6 @@ class EdgeCache:
     def add(self, rows: Rows) -> None:
         """These rows were committed."""
         self._keys.update(dict.fromkeys(rows))
-        if None in rows.values():
-            for key, value in rows.items():
-                if value is None:
-                    del self._keys[key]
         if len(self._keys) > self._keys_max:
             self._trim()
 
@@ -60,7 +56,6 @@ class EdgeCache:
         if self._misses >= _MISSES_MAX:
             below, self._ceiling = neighbours(key)
             self._floor = b"" if below is None else below
-            self._keys = {}
             self._misses = 0
 
     def _trim(self) -> None:

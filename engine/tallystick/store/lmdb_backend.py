@@ -15,6 +15,7 @@ from collections.abc import Collection, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeAlias
+from weakref import WeakSet
 
 import lmdb
 
@@ -63,15 +64,15 @@ class LmdbSnapshot:
     def __init__(self, txn: _Transaction, databases: _Databases) -> None:
         self._txn = txn
         self._databases = databases
-        self._scans: list[Generator[tuple[bytes, bytes], None, None]] = []
+        self._scans: WeakSet[Generator[tuple[bytes, bytes], None, None]] = WeakSet()
 
     def close(self) -> None:
         """Give the slot in LMDB's table of readers back, now.
 
-        py-lmdb does so when the transaction *object* goes away, and an exception on its way to a caller can keep
-        that alive (through the frames of its traceback) until the garbage collector comes by.
+        py-lmdb does so when the transaction *object* goes away, and an exception on its way to a caller can
+        keep that alive (through the frames of its traceback) until the garbage collector comes by.
         """
-        for scan in self._scans:
+        for scan in list(self._scans):
             scan.close()
         self._txn.abort()
         del self._txn
@@ -87,7 +88,7 @@ class LmdbSnapshot:
         self, table: Table, start: bytes | None = None, stop: bytes | None = None, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         scan = self._scan(table, start, stop, reverse)
-        self._scans.append(scan)
+        self._scans.add(scan)
         return scan
 
     def _scan(

@@ -13,7 +13,7 @@ from tallystick.store.checkpoint import POSITION_KEY, Checkpoint, Encoder, Slice
 from tallystick.store.dirty import MISSING, Dirty, LazyRows
 from tallystick.store.edge import EdgeCache
 from tallystick.store.gate import RoomGate
-from tallystick.store.port import LAZY, Backend, Capacity, Rows, StoreBroken, StoreError, StoreFull, Table
+from tallystick.store.port import LAZY, Backend, Capacity, Rows, StoreBroken, StoreFull, Table
 from tallystick.store.reader import Reader
 from tallystick.store.record import pack_rows, unpack
 
@@ -222,11 +222,8 @@ class Store:
         try:
             self._backend.commit(batch if piece is None else _joined(batch, piece.rows))
         except StoreBroken as broken:
-            # Nobody knows whether it happened. Left staged, readers are right either way until we end.
+            # Nobody knows whether it happened. Readers are right either way while nothing else is staged.
             self._broken = str(broken)
-            raise
-        except StoreError:
-            self._dirty.withdraw()
             raise
         self._dirty.absorb(lazy, self._backend.version, drop_frozen=piece is not None and piece.last)
         if piece is not None and self._checkpoint is not None:

@@ -34,8 +34,8 @@ class _OrderViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderView.V
     ORDER_VIEW_UNSPECIFIED: _OrderView.ValueType  # 0
     """FULL, except in answers of PlaceOrders, where it is BASIC."""
     ORDER_VIEW_BASIC: _OrderView.ValueType  # 1
-    """What the engine decided, without what the caller sent: id, state, times, allocations that differ
-    from what was asked.
+    """What the engine decided, without what the caller sent: id, state, times, money; of the lines, those of
+    which units were cancelled or could not be had.
     """
     ORDER_VIEW_FULL: _OrderView.ValueType  # 2
 
@@ -45,8 +45,8 @@ class OrderView(_OrderView, metaclass=_OrderViewEnumTypeWrapper):
 ORDER_VIEW_UNSPECIFIED: OrderView.ValueType  # 0
 """FULL, except in answers of PlaceOrders, where it is BASIC."""
 ORDER_VIEW_BASIC: OrderView.ValueType  # 1
-"""What the engine decided, without what the caller sent: id, state, times, allocations that differ
-from what was asked.
+"""What the engine decided, without what the caller sent: id, state, times, money; of the lines, those of
+which units were cancelled or could not be had.
 """
 ORDER_VIEW_FULL: OrderView.ValueType  # 2
 Global___OrderView: _TypeAlias = OrderView  # noqa: Y015

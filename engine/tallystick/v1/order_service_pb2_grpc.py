@@ -106,6 +106,9 @@ class OrderServiceServicer:
 
     def PlaceOrders(self, request_iterator, context):
         """Places many orders over one stream. Answers come as they are decided, not in order.
+
+        The first message of the server comes before anything is read. When the node ends the stream with an
+        error of its own, what has no answer by then was never begun.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

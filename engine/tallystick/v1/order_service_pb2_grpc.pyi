@@ -40,7 +40,11 @@ class OrderServiceStub:
     PlaceOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.PlaceOrderRequest, _order_service_pb2.PlaceOrderResponse]
     """Places one order: holds its stock, or sells it at once."""
     PlaceOrders: _grpc.StreamStreamMultiCallable[_order_service_pb2.PlaceOrdersRequest, _order_service_pb2.PlaceOrdersResponse]
-    """Places many orders over one stream. Answers come as they are decided, not in order."""
+    """Places many orders over one stream. Answers come as they are decided, not in order.
+
+    The first message of the server comes before anything is read. When the node ends the stream with an
+    error of its own, what has no answer by then was never begun.
+    """
     ConfirmOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ConfirmOrderRequest, _order_service_pb2.ConfirmOrderResponse]
     """Turns a hold into a sale."""
     ExtendHold: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ExtendHoldRequest, _order_service_pb2.ExtendHoldResponse]
@@ -69,7 +73,11 @@ class OrderServiceAsyncStub(OrderServiceStub):
     PlaceOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.PlaceOrderRequest, _order_service_pb2.PlaceOrderResponse]  # type: ignore[assignment]
     """Places one order: holds its stock, or sells it at once."""
     PlaceOrders: _aio.StreamStreamMultiCallable[_order_service_pb2.PlaceOrdersRequest, _order_service_pb2.PlaceOrdersResponse]  # type: ignore[assignment]
-    """Places many orders over one stream. Answers come as they are decided, not in order."""
+    """Places many orders over one stream. Answers come as they are decided, not in order.
+
+    The first message of the server comes before anything is read. When the node ends the stream with an
+    error of its own, what has no answer by then was never begun.
+    """
     ConfirmOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ConfirmOrderRequest, _order_service_pb2.ConfirmOrderResponse]  # type: ignore[assignment]
     """Turns a hold into a sale."""
     ExtendHold: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ExtendHoldRequest, _order_service_pb2.ExtendHoldResponse]  # type: ignore[assignment]
@@ -107,7 +115,11 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_order_service_pb2.PlaceOrdersRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_order_service_pb2.PlaceOrdersResponse], _abc.AsyncIterator[_order_service_pb2.PlaceOrdersResponse]]:
-        """Places many orders over one stream. Answers come as they are decided, not in order."""
+        """Places many orders over one stream. Answers come as they are decided, not in order.
+
+        The first message of the server comes before anything is read. When the node ends the stream with an
+        error of its own, what has no answer by then was never begun.
+        """
 
     @_abc_1.abstractmethod
     def ConfirmOrder(

@@ -16,12 +16,13 @@ from time import perf_counter
 
 from tallystick.cli.importing.ledger import Ledger, Part
 from tallystick.cli.importing.mapping import CancelInvoice, Cancellation, Plan, PlannedOrder
+from tallystick.cli.importing.reading import read_cancelled
+from tallystick.cli.importing.replay import CancelledUnits, History, refused_before
 from tallystick.cli.importing.stocking import scarce_items
 from tallystick.cli.importing.summary import Outcome
 from tallystick.cli.importing.together import together
 from tallystick.cli.importing.values import order_value
 from tallystick.client import Client, errors
-from tallystick.client.values.order import OrderEventKind
 
 REFUSALS = (
     errors.InsufficientStock,
@@ -32,6 +33,9 @@ REFUSALS = (
     errors.PreconditionFailed,
 )
 """Answers that are about one order alone. Any other error ends the import; it can be run again."""
+
+REFUSED_BEFORE = "REFUSED_BEFORE"
+"""The reason of an order that an earlier run was refused: it is not asked for again."""
 
 _CANCELS_AT_ONCE = 64
 
@@ -57,9 +61,12 @@ class UnderWay:
 class Flow:
     """Sends a plan to a node. `tick` hears of each order answered and each cancellation line done."""
 
-    def __init__(self, client: Client, plan: Plan, concurrency: int, tick: Callable[[int], None]) -> None:
+    def __init__(
+        self, client: Client, plan: Plan, history: History, concurrency: int, tick: Callable[[int], None]
+    ) -> None:
         self._client = client
         self._plan = plan
+        self._history = history
         self._tick = tick
         self._slots = asyncio.Semaphore(concurrency)
         self._cancel_slots = asyncio.Semaphore(_CANCELS_AT_ONCE)
@@ -72,12 +79,15 @@ class Flow:
 
     async def run(self, stock: Mapping[str, int]) -> None:
         """Send everything; raises the first TallystickError that is not a refusal. `stock` was received."""
-        scarce = iter(scarce_items(self._plan.orders, stock))
+        scarce = scarce_items(self._plan.orders, stock)
+        refused = refused_before(self._plan, scarce, self._history)
+        self.outcome.refused = dict.fromkeys(sorted(refused), REFUSED_BEFORE)
+        in_turn = iter(scarce)
         started = perf_counter()
         async with together() as group:
             for event in self._plan.events:
                 if isinstance(event, PlannedOrder):
-                    await self._start_order(group, event, next(scarce))
+                    await self._start_order(group, event, next(in_turn))
                 else:
                     self._start_cancellation(group, event)
         self.outcome.elapsed_s = perf_counter() - started
@@ -86,6 +96,9 @@ class Flow:
     async def _start_order(
         self, group: asyncio.TaskGroup, order: PlannedOrder, scarce: frozenset[str]
     ) -> None:
+        if order.id in self.outcome.refused:
+            self._tick(1)
+            return
         freeing = self._cancels_of_item.of(scarce)
         if freeing:
             await asyncio.wait(freeing)
@@ -121,15 +134,11 @@ class Flow:
             self._slots.release()
         self._tick(1)
 
-    async def _cancelled_before(self, order: PlannedOrder) -> dict[str, dict[str, int]]:
-        """What an earlier run took back of an order that was there already, by request id."""
-        if not self.ledger.wants(order):
-            return {}
-        return {
-            event.request_id: {line.line_id: line.quantity for line in event.lines}
-            async for event in self._client.list_order_events(order.id)
-            if event.kind is OrderEventKind.CANCEL_REQUESTED
-        }
+    async def _cancelled_before(self, order: PlannedOrder) -> CancelledUnits:
+        """What was taken back of an order that was there already."""
+        if order.id in self._history.placed:
+            return self._history.cancelled.get(order.id, {})
+        return await read_cancelled(self._client, order.id) if self.ledger.wants(order) else {}
 
     async def _cancel(self, invoice: CancelInvoice, before: set[Task]) -> None:
         if before:

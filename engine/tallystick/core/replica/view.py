@@ -66,7 +66,7 @@ class View:
         self.by_time: dict[bytes, bytes | None] = {}
         self.by_customer: dict[bytes, bytes | None] = {}
         self.by_status: dict[bytes, bytes | None] = {}
-        self.touched: set[bytes] = set()
+        self.touched: dict[bytes, None] = {}
         """Stock keys written since the last frame was sealed."""
 
     def order_bytes(self, key: bytes) -> bytes | None:
@@ -108,7 +108,7 @@ class View:
 
     def put_stock(self, key: bytes, stock: Stock) -> None:
         self.stock[key] = stock
-        self.touched.add(key)
+        self.touched[key] = None
 
     def put_booking(self, key: bytes, record: BookingRecord) -> None:
         self.bookings[key] = encode(record)

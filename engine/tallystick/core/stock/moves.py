@@ -63,9 +63,7 @@ def set_overbooking(row: Row, limit: int) -> Row:
     change = limit - overbooking_limit(row)
     if change >= 0:
         called_off = min(change, row.lowered - row.unminted)
-        return replace(
-            row, minted=_cell("minted", row.minted + change), unminted=row.unminted + called_off
-        )
+        return replace(row, minted=_cell("minted", row.minted + change), unminted=row.unminted + called_off)
     return replace(row, lowered=_cell("lowered", row.lowered - change))
 
 
