@@ -78,6 +78,14 @@ class Life(RuleBasedStateMachine):
         self.asked += 1
         self.ask(command._replace(order_id=f"n{self.asked}"))
 
+    @rule(command=make.placings, wishes=st.lists(make.cancellations, min_size=1, max_size=3))
+    def cancel_and_then_place(self, command, wishes):
+        """The cancellation of an order may arrive before the order."""
+        self.asked += 1
+        for number, wish in enumerate(wishes):
+            self.ask(wish._replace(order_id=f"n{self.asked}", request_id=f"r{number}"))
+        self.ask(command._replace(order_id=f"n{self.asked}"))
+
     @precondition(has_orders)
     @rule(command=make.confirmations, aim=aims)
     def confirm(self, command, aim):
@@ -263,4 +271,4 @@ def expected_of(order: Order) -> tuple[object, ...]:
 
 
 TestLife = pytest.mark.timeout(600)(Life.TestCase)
-TestLife.settings = settings(max_examples=250, stateful_step_count=60)
+TestLife.settings = settings(max_examples=150, stateful_step_count=60)

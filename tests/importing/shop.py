@@ -36,6 +36,7 @@ class Shop:
         self.events: dict[str, list[OrderEvent]] = {}
         self.receipts: set[str] = set()
         self.stream = asyncio.Lock()
+        self.unlisted: set[str] = set()
 
     async def _delay(self) -> None:
         for _ in range(self._random.randrange(8)):
@@ -127,6 +128,11 @@ class Shop:
         if order_id not in self.orders:
             raise errors.OrderNotFound(order_id)
         return self.orders[order_id]
+
+    async def list_orders(self) -> AsyncIterator[Order]:
+        for order_id in reversed(self.orders):
+            if order_id not in self.unlisted:
+                yield await self.get_order(order_id)
 
     async def list_stock(self, **_: Any) -> AsyncIterator[Stock]:
         for item in list(self.stock.values()):

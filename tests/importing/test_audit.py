@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -99,12 +100,28 @@ def test_units_are_oversold_when_our_own_orders_say_so():
 
 def test_an_acknowledged_order_that_is_gone_is_found():
     class Forgetful(Shop):
-        async def get_order(self, order_id: str) -> Order:
+        async def list_orders(self) -> AsyncIterator[Order]:
             self.orders.pop("2", None)
-            return await super().get_order(order_id)
+            async for order in super().list_orders():
+                yield order
 
     _, audit = run(Forgetful(), PLAN)
     assert "order 2: acknowledged, and not found" in audit.problems
+
+
+def test_an_order_that_only_the_list_forgets_is_found():
+    shop = Shop()
+    shop.unlisted.add("2")
+    _, audit = run(shop, PLAN)
+    assert audit.problems == ["order 2: not in the list of orders"]
+    assert audit.orders_read == 2
+
+
+def test_at_somebody_elses_node_every_order_is_read_by_its_id():
+    shop = Shop()
+    shop.unlisted |= {"1", "2"}
+    _, audit = run(shop, PLAN, own=False)
+    assert (audit.problems, audit.orders_read) == ([], 2)
 
 
 def test_a_refused_order_that_is_there_is_found():

@@ -29,10 +29,12 @@ from tests.importing.shop import Shop, one_by_one
 FACTORS = st.sampled_from([Decimal(0), Decimal("0.5"), Decimal("0.9"), Decimal(1)])
 
 
-def run(shop: Any, plan: Plan, factor: Decimal = Decimal(1), concurrency: int = 8) -> tuple[Outcome, Audit]:
+def run(
+    shop: Any, plan: Plan, factor: Decimal = Decimal(1), concurrency: int = 8, *, own: bool = True
+) -> tuple[Outcome, Audit]:
     shop.stream = asyncio.Lock()  # of this run's loop
     importing = import_plan(
-        shop, plan, factor=factor, concurrency=concurrency, own=True, progress=Progress(quiet=True)
+        shop, plan, factor=factor, concurrency=concurrency, own=own, progress=Progress(quiet=True)
     )
     return asyncio.run(importing)
 

@@ -65,6 +65,10 @@ class Audit:
         if found is not None and found.state is not OrderState.UNPLACED:
             self.problems.append(f"order {order_id}: refused, and found as {found.state.value}")
 
+    def check_listed(self, unlisted: Iterable[str]) -> None:
+        """Acknowledged orders that the list of all orders does not have, wherever else they may be."""
+        self.problems += [f"order {order_id}: not in the list of orders" for order_id in sorted(unlisted)]
+
     def check_stock(self, listed: Iterable[Stock]) -> None:
         """All of the node's stock, when every order has been checked."""
         unlisted = {sku for sku, units in {**self.received, **self._sold}.items() if units}

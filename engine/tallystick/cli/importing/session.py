@@ -12,7 +12,7 @@ from tallystick.cli.importing.reading import for_each, read_history, read_order
 from tallystick.cli.importing.replay import History
 from tallystick.cli.importing.stocking import demand, receipts, stock_for
 from tallystick.cli.importing.summary import Outcome
-from tallystick.client import Client
+from tallystick.client import Client, Order
 
 
 async def import_plan(
@@ -30,7 +30,7 @@ async def import_plan(
     progress.begin("Placing orders", len(plan.orders) + len(plan.cancellations))
     await flow.run(stock)
     audit = Audit(alone, stock)
-    await _audit(client, flow, audit, progress)
+    await _audit(client, flow, audit, own, progress)
     return flow.outcome, audit
 
 
@@ -52,22 +52,34 @@ async def _receive(client: Client, stock: dict[str, int], progress: Progress) ->
     return bool(replayed) and all(replayed)
 
 
-async def _audit(client: Client, flow: Flow, audit: Audit, progress: Progress) -> None:
-    refused = flow.outcome.refused
-    progress.begin("Auditing", len(flow.accepted) + len(refused))
+async def _audit(client: Client, flow: Flow, audit: Audit, own: bool, progress: Progress) -> None:
+    """Read everything back: in one list if the node is our own, else each order by its id."""
+    accepted = {order.id: order for order in flow.accepted}
+    # An id that was refused because it names another order is there, and rightly so.
+    refused = {each for each, reason in flow.outcome.refused.items() if reason != "ORDER_ID_REUSED"}
+    progress.begin("Auditing", len(accepted) + len(refused) * (not own))
 
-    async def check_accepted(order: PlannedOrder) -> None:
-        found = await read_order(client, order.id)
+    def check(order: PlannedOrder, found: Order | None) -> None:
         audit.check_order(order, flow.ledger.cancelled.get(order.id, {}), found)
         progress.advance(1)
 
-    async def check_refused(order_id: str) -> None:
-        # An id that was refused because it names another order is there, and rightly so.
-        if refused[order_id] != "ORDER_ID_REUSED":
-            audit.check_refused(order_id, await read_order(client, order_id))
+    async def check_by_id(order: PlannedOrder) -> None:
+        check(order, await read_order(client, order.id))
+
+    async def check_refused_by_id(order_id: str) -> None:
+        audit.check_refused(order_id, await read_order(client, order_id))
         progress.advance(1)
 
-    await for_each(sorted(flow.accepted), check_accepted)
-    await for_each(sorted(refused), check_refused)
+    if own:
+        async for found in client.list_orders():
+            order = accepted.pop(found.id, None)
+            if order:
+                check(order, found)
+            elif found.id in refused:
+                audit.check_refused(found.id, found)
+        audit.check_listed(accepted)
+    else:
+        await for_each(refused, check_refused_by_id)
+    await for_each(accepted.values(), check_by_id)
     audit.check_stock([item async for item in client.list_stock()])
     audit.check_money()

@@ -82,12 +82,13 @@ def apply_update(record: DocumentRecord, delta: DocumentUpdate) -> DocumentRecor
     doc = _load(record)
     try:
         doc.apply_update(delta.update)
+        state = doc.get_update()
     except BaseException as problem:
         # On some bytes pycrdt panics instead of raising: that is no Exception, and would end the process.
         if type(problem).__name__ != "PanicException":
             raise
         raise ValueError(f"not an update: {problem}") from problem
-    return DocumentRecord(doc.get_update(), tuple(sorted({*record.updates, name})))
+    return DocumentRecord(state, tuple(sorted({*record.updates, name})))
 
 
 def show(record: DocumentRecord, placed: Details) -> dict[str, str]:

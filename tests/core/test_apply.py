@@ -1,0 +1,177 @@
+"""Applying a peer's entries: what no origin writes is skipped and reported, alike everywhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from tallystick.core.clock import Dot
+from tallystick.core.codec import encode
+from tallystick.core.members import Member, MemberState
+from tallystick.core.order.document import EMPTY_DOCUMENT, DocumentUpdate, edit
+from tallystick.core.order.facts import (
+    Body,
+    Claim,
+    Decision,
+    DecisionKind,
+    Intent,
+    IntentKind,
+    Line,
+    OrderRecord,
+    Placed,
+)
+from tallystick.core.replica.apply import UnknownKind, apply_entries
+from tallystick.core.replica.outcome import EntryKind
+from tallystick.core.replica.view import View
+from tallystick.core.stock.receipts import Booking, BookingKind, BookingRecord
+from tallystick.core.stock.rights import Row
+from tests.kit.node import Tables, overlay_of
+
+ORDER, STOCK, BOOKING, DOCUMENT, MEMBER = map(int, EntryKind)
+DOT = Dot(5, 9)
+BODY = Body("EUR", (Line("1", "x", 2),), customer="ada")
+
+
+def raw(*entry: Any) -> msgspec.Raw:
+    return msgspec.Raw(encode(entry))
+
+
+def claim(body: Any = BODY, **changes: Any) -> Claim:
+    placed = Placed(msgspec.Raw(encode(body)), hold_until_ms=1_000)
+    return Claim(5, 9, 77, replace(placed, **changes))
+
+
+def order(*claims: Claim, intents: Any = (), decisions: Any = ()) -> OrderRecord:
+    return OrderRecord(claims, tuple(intents), tuple(decisions))
+
+
+INTENT = Intent(int(IntentKind.CANCEL), "r", 5, 9, 77)
+DECISION = Decision(5, 9, 1, int(DecisionKind.CANCEL), 5, 9, 77)
+UPDATE = edit(EMPTY_DOCUMENT, {}, {"note": "hi"}, 3).delta
+RECEIPT = Booking(int(BookingKind.RECEIVE), 5, 9, 77, (("x", "", 4),))
+ROW = Row(received=4, moved=((1, 2), (3, 1)))
+NODE = f"{5:012x}"
+
+GOOD = {
+    "a placing": (ORDER, "o", order(claim())),
+    "a wish": (ORDER, "o", order(intents=[INTENT])),
+    "a decision": (ORDER, "o", order(decisions=[DECISION])),
+    "a row": (STOCK, "x\0", ROW),
+    "a receipt": (BOOKING, "b", BookingRecord((RECEIPT,))),
+    "an edit": (DOCUMENT, "o", UPDATE),
+    "a member": (MEMBER, NODE, Member("eu", int(MemberState.ACTIVE))),
+    "a member by another": (MEMBER, f"{6:012x}", Member("eu", int(MemberState.DRAINING))),
+}
+
+
+@pytest.mark.parametrize("entry", GOOD.values(), ids=GOOD.keys())
+def test_what_an_origin_writes_is_joined(entry):
+    view = View(Tables())
+    assert apply_entries(DOT, [raw(*entry)], view) == []
+    written = overlay_of(view)
+    assert sum(map(len, written.values())) > 0
+    assert apply_entries(DOT, [raw(*entry)], view) == []
+    assert overlay_of(view) == written
+
+
+def test_what_a_peer_wrote_to_its_row_is_not_ours_to_frame():
+    view = View(Tables())
+    apply_entries(DOT, [raw(STOCK, "x\0", ROW)], view)
+    assert view.stock_of(b"x\0").rows == ((5, ROW),)
+    assert view.touched == set()
+
+
+def test_a_member_is_joined_to_what_is_known():
+    view = View(Tables())
+    for state in (MemberState.DRAINING, MemberState.ACTIVE):
+        apply_entries(DOT, [raw(MEMBER, NODE, Member("eu", int(state)))], view)
+    assert view.member((5).to_bytes(8)) == Member("eu", int(MemberState.DRAINING))
+
+
+BAD = {
+    "no entry": msgspec.Raw(msgpack.packb(5)),
+    "too short": msgspec.Raw(msgpack.packb([ORDER, "o"])),
+    "a key that is no UTF-8": msgspec.Raw(b"\x93\x01\xa1\xff\x80"),
+    "a kind that is no number": msgspec.Raw(msgpack.packb(["1", "o", {}])),
+    "too deep": msgspec.Raw(b"\x93\x01\xa1o\x81\xa1z" + b"\x91" * 100_000 + b"\xc0"),
+    "no order": raw(ORDER, "o", [1, 2]),
+    "an order id that can't be": raw(ORDER, "o o", order(claim())),
+    "another's placing": raw(ORDER, "o", order(replace(claim(), replica=6))),
+    "another event's placing": raw(ORDER, "o", order(replace(claim(), seq=8))),
+    "another's wish": raw(ORDER, "o", order(intents=[replace(INTENT, replica=6)])),
+    "another's decision": raw(ORDER, "o", order(decisions=[replace(DECISION, replica=6)])),
+    "a stamp before 1970": raw(ORDER, "o", order(replace(claim(), hlc=-1))),
+    "a body that is none": raw(ORDER, "o", order(claim(body=5))),
+    "a hold before 1970": raw(ORDER, "o", order(claim(hold_until_ms=-1))),
+    "units below 0 that are short": raw(ORDER, "o", order(claim(short=(("1", -1),)))),
+    "a line without units": raw(ORDER, "o", order(claim(replace(BODY, lines=(Line("1", "x", 0),))))),
+    "a line without a sku": raw(ORDER, "o", order(claim(replace(BODY, lines=(Line("1", "", 1),))))),
+    "a sku too long for a key": raw(ORDER, "o", order(claim(replace(BODY, lines=(Line("1", "x" * 129, 1),))))),
+    "a customer too long for a key": raw(ORDER, "o", order(claim(replace(BODY, customer="a" * 129)))),
+    "a customer that ends the key": raw(ORDER, "o", order(claim(replace(BODY, customer="a\0b")))),
+    "a hold extended to before 1970": raw(ORDER, "o", order(decisions=[replace(DECISION, hold_until_ms=-1)])),
+    "a cut of less than nothing": raw(ORDER, "o", order(decisions=[replace(DECISION, lines=(("1", -1),))])),
+    "a wish for less than nothing": raw(ORDER, "o", order(intents=[replace(INTENT, lines=(("1", -1),))])),
+    "no row": raw(STOCK, "x\0", {"re": "many"}),
+    "no stock item": raw(STOCK, "x", ROW),
+    "a stock item without a sku": raw(STOCK, "\0here", ROW),
+    "a location that ends a key": raw(STOCK, "x\0a\0b", ROW),
+    "a cell below 0": raw(STOCK, "x\0", Row(received=-1)),
+    "moved cells below 0": raw(STOCK, "x\0", Row(moved=((1, -1),))),
+    "moved cells out of order": raw(STOCK, "x\0", Row(moved=((3, 1), (1, 2)))),
+    "moved cells twice": raw(STOCK, "x\0", Row(moved=((1, 1), (1, 2)))),
+    "no booking": raw(BOOKING, "b", 5),
+    "a booking id that can't be": raw(BOOKING, "", BookingRecord((RECEIPT,))),
+    "another's booking": raw(BOOKING, "b", BookingRecord((replace(RECEIPT, replica=6),))),
+    "no update": raw(DOCUMENT, "o", 5),
+    "an update of nothing": raw(DOCUMENT, "o", DocumentUpdate(b"")),
+    "an update at which pycrdt panics": raw(
+        DOCUMENT, "o", DocumentUpdate(bytes.fromhex("01028000010000017703614000a80501017701310205010002f2a9a3a0b7df11010401"))
+    ),
+    "an edit of no order": raw(DOCUMENT, "", UPDATE),
+    "no member": raw(MEMBER, NODE, {"r": 5}),
+    "a member in no state": raw(MEMBER, NODE, Member("eu", 9)),
+    "a member without a name": raw(MEMBER, "me", Member("eu", 2)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("entry", BAD.values(), ids=BAD.keys())
+def test_what_no_origin_writes_is_skipped_and_reported(entry):
+    view, alone = View(Tables()), View(Tables())
+    around = raw(STOCK, "y\0", ROW)
+    apply_entries(DOT, [around], alone)
+    (skipped,) = apply_entries(DOT, [around, entry, around], view)
+    assert skipped.place == 1
+    assert skipped.problem
+    assert overlay_of(view) == overlay_of(alone)
+
+
+def test_an_unknown_kind_stops_the_stream():
+    """It is a newer version's: skipping it would lose it for good."""
+    view = View(Tables())
+    with pytest.raises(UnknownKind, match="event 000000000005:9 holds an entry of the unknown kind 6"):
+        apply_entries(DOT, [raw(6, "k", {})], view)
+    assert not any(overlay_of(view).values())
+
+
+def test_decisions_on_a_claim_that_has_not_come_are_kept_and_listed_nowhere():
+    view = View(Tables())
+    apply_entries(DOT, [raw(ORDER, "o", order(decisions=[DECISION]))], view)
+    assert list(overlay_of(view)["orders"]) == [b"o"]
+    assert not view.intents
+    assert not view.by_time
+
+
+@given(st.lists(st.binary(max_size=40), max_size=3), st.integers(1, 5), st.text(max_size=3))
+@example([b"\x81\xa1c\x91\x84\xa1p\x81\xa1b\x01\xa1q\x09\xa1r\x05\xa1t\xcf" + b"\xff" * 8], 1, "o")
+def test_whatever_the_bytes_are_only_skipping_follows(noise, kind, key):
+    view = View(Tables())
+    entries = [msgspec.Raw(msgpack.packb([kind, key]).replace(b"\x92", b"\x93", 1) + data) for data in noise]
+    skipped = apply_entries(DOT, entries, view)
+    assert len(skipped) + (sum(map(len, overlay_of(view).values())) > 0) >= bool(entries)
