@@ -15,12 +15,13 @@ def expected_indexes(orders: dict[bytes, bytes]) -> Dump:
     """All rows of the five indexes: each order listed where its fold says, and nowhere else."""
     expected: Dump = {name: {} for name in INDEXES}
     for key, data in orders.items():
-        status = fold(decode_order(data))
+        record = decode_order(data)
+        status = fold(record)
         for claim in status.claims:
             if claim.state is State.HELD:
                 expected["expiry"][struct.pack(">Q", claim.hold_until_ms) + key] = b""
         if status.counts is None:
-            expected["intents"][key] = b""
+            expected["intents"] |= {key: b""} if record.intents else {}
             continue
         placed = struct.pack(">Q", status.counts.claim.hlc) + key
         expected["by_time"][placed] = b""

@@ -141,34 +141,36 @@ class Load:
         return known
 
     async def _stream(self) -> None:
+        """Messages by threes. Python's gRPC forgets what has arrived when a write fails because the stream has
+        ended; so nothing is written while an answer is on its way, and a stop leaves no doubts."""
         call = self._client.orders.PlaceOrders(timeout=CALL_S)
         await call.read()
-        under_way = 0
         numbers: dict[int, Known] = {}
         while True:
-            while under_way < _UNDER_WAY:
-                drawn = [self._draw() for _ in range(_MESSAGE_ORDERS)]
+            for _ in range(_UNDER_WAY):
                 message = order_service_pb2.PlaceOrdersRequest()
-                for known in drawn:
-                    numbers[len(numbers)] = known
-                    message.orders.add(number=len(numbers) - 1, order=known.asked)
+                for _ in range(_MESSAGE_ORDERS):
+                    number = len(numbers)
+                    numbers[number] = self._draw()
+                    message.orders.add(number=number, order=numbers[number].asked)
                 # If writing fails, reading says why.
                 with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
                     await call.write(message)
-                under_way += 1
-            response = await call.read()
-            assert response is not grpc.aio.EOF
-            under_way -= 1
-            for answer in response.answers:
-                known = numbers[answer.number]
-                known.wish = None
-                if answer.HasField("error"):
-                    assert "scarce" in answer.error.message
-                    known.refused = True
-                else:
-                    assert not answer.replayed
-                    known.placed = answer.order
-                    self._acknowledge(response.write)
+            for _ in range(_UNDER_WAY):
+                response = await call.read()
+                assert response is not grpc.aio.EOF
+                for answer in response.answers:
+                    self._answered(numbers[answer.number], answer, response.write)
+
+    def _answered(self, known: Known, answer: Any, write: Any) -> None:
+        known.wish = None
+        if answer.HasField("error"):
+            assert "scarce" in answer.error.message
+            known.refused = True
+        else:
+            assert not answer.replayed
+            known.placed = answer.order
+            self._acknowledge(write)
 
     async def _call(self) -> None:
         """One order and what happens to it, call by call."""

@@ -16,6 +16,7 @@ class ExitCode(IntEnum):
     UNREACHABLE = 4
     NOT_FOUND = 5
     NODE_FAULT = 6
+    AUDIT_FAILED = 7
     BUG = 70
     INTERRUPTED = 130
     BROKEN_PIPE = 141
@@ -29,6 +30,7 @@ MEANINGS: Mapping[ExitCode, str] = {
     ExitCode.UNREACHABLE: "no node took it in time; nothing happened",
     ExitCode.NOT_FOUND: "no such order, line or item; nothing happened",
     ExitCode.NODE_FAULT: "the node failed, or could not start; nothing happened",
+    ExitCode.AUDIT_FAILED: "an audit found something wrong; the output says what",
     ExitCode.BUG: "a fault within tally; a write under way may have happened",
     ExitCode.INTERRUPTED: "interrupted (Ctrl-C); a write under way may have happened",
     ExitCode.BROKEN_PIPE: "nobody reads the output any more; a write under way may have happened",

@@ -83,11 +83,11 @@ class Shell:
                     token = getattr(request, "consistency_token", b"")
                     return await self.reads.run(token, lambda reader: self._answer(read, request, reader))
             except Refused as refusal:
-                failed = refusal
+                failed = status_of(refusal)
             except Exception:
                 log.exception("a read failed by a bug", request=read.request.DESCRIPTOR.name)
-                failed = Internal(definite=True)
-            return await abort(context, status_of(failed))
+                failed = status_of(Internal(definite=True))
+            return await abort(context, failed)
 
         return grpc.unary_unary_rpc_method_handler(handle)
 

@@ -9,8 +9,9 @@ from tallystick.cli.demo.sale import SHOPPERS, Sale
 from tallystick.cli.demo.screen import console, introduce, report, watching
 from tallystick.cli.demo.story import tell
 from tallystick.cli.demo.verdict import Verdict, items_json
-from tallystick.cli.importing.command import AUDIT_FAILED
-from tallystick.cli.importing.node_process import run_cleaning_up, scratch_directory
+from tallystick.cli.errors import Interrupted
+from tallystick.cli.exit_codes import ExitCode
+from tallystick.cli.node_process import run_cleaning_up, scratch_directory
 from tallystick.cli.output import Format, Json, echo_json
 
 
@@ -44,13 +45,16 @@ def demo(seed: int, orders: int, as_object: bool) -> None:
     out = Console(quiet=True) if as_object else console()
     sale = Sale(tell(seed, orders))
     introduce(out, sale.story, seed)
-    verdict = run_cleaning_up(play(out, sale))
+    try:
+        verdict = run_cleaning_up(play(out, sale))
+    except KeyboardInterrupt:
+        raise Interrupted("") from None
     if as_object:
         echo_json(as_json(seed, sale, verdict), Format.JSON)
     else:
         report(out, sale, verdict)
     if not verdict.ok:
-        raise SystemExit(AUDIT_FAILED)
+        raise SystemExit(ExitCode.AUDIT_FAILED)
 
 
 async def play(out: Console, sale: Sale) -> Verdict:

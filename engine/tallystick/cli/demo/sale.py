@@ -15,8 +15,8 @@ from tallystick.cli.demo.books import Books, Settled
 from tallystick.cli.demo.story import Story
 from tallystick.cli.demo.verdict import Verdict, judge
 from tallystick.cli.exit_codes import ExitCode
-from tallystick.cli.importing.node_process import NodeProcess
-from tallystick.cli.importing.together import run_all
+from tallystick.cli.node_process import NodeProcess
+from tallystick.cli.together import run_all, together
 from tallystick.client import Client, errors
 from tallystick.client.values.order import Order
 
@@ -60,10 +60,11 @@ class Sale:
                 await clients[0].receive_stock(stock, "demo-delivery")
                 self.phases.append("The sale is on")
                 started = perf_counter()
-                shopping = asyncio.create_task(self._shop(clients))
-                await self._until_half(shopping)
-                node = await self._crash(node, data)
-                await shopping
+                async with together() as group:
+                    group.create_task(self._shop(clients))
+                    self._open.set()
+                    await self._half.wait()
+                    node = await self._crash(node, data)
                 self.selling_s = perf_counter() - started - self.down_s
                 self.phases.append("Asking the server for every order")
                 return await self._audit(clients)
@@ -71,14 +72,6 @@ class Sale:
             raise SaleFailed(f"{error}; the server's last words: {node.last_words()}") from error
         finally:
             await node.stop()
-
-    async def _until_half(self, shopping: asyncio.Task[None]) -> None:
-        half = asyncio.create_task(self._half.wait())
-        self._open.set()
-        await asyncio.wait({half, shopping}, return_when=asyncio.FIRST_COMPLETED)
-        if shopping.done():
-            half.cancel()
-            await shopping
 
     async def _crash(self, node: NodeProcess, data: Path) -> NodeProcess:
         """kill -9, and a start on the same disk and address."""

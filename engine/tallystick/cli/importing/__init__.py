@@ -2,5 +2,5 @@
 
 Pure, and tested without a server: `rows` (the file's text to rows), `mapping` (rows to orders, cancellations
 and what is neither), `stocking` (what to receive beforehand), `ledger` (which orders a cancellation hits),
-`money`, `audit`, `summary`. The shell around them: `command`, `source`, `session`, `flow`, `node_process`.
+`money`, `audit`, `summary`. The shell around them: `command`, `source`, `session`, `flow`.
 """

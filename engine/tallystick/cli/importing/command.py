@@ -10,20 +10,18 @@ import click
 from click.core import ParameterSource
 
 from tallystick.cli.errors import CommandFailed, Interrupted
+from tallystick.cli.exit_codes import ExitCode
 from tallystick.cli.importing.audit import Audit
 from tallystick.cli.importing.display import Progress, echo_summary
 from tallystick.cli.importing.mapping import Plan
-from tallystick.cli.importing.node_process import own_node, run_cleaning_up
 from tallystick.cli.importing.rows import COLUMNS
 from tallystick.cli.importing.session import import_plan
 from tallystick.cli.importing.source import load_plan
 from tallystick.cli.importing.summary import Outcome, as_json, report_rows
+from tallystick.cli.node_process import own_node, run_cleaning_up
 from tallystick.cli.options import Call, Parsed, calls_node
 from tallystick.cli.output import Format, echo_json
 from tallystick.client import Client, TallystickError
-
-AUDIT_FAILED = 7
-"""The exit code when everything was done, and the audit found something wrong."""
 
 _FACTOR_MAX = 1_000
 
@@ -111,10 +109,15 @@ def import_orders(
     target = call.target if _names_target(click.get_current_context()) else None
     if target and data:
         raise click.UsageError("--data is for a node of its own; --target names another")
-    with Progress() as progress:
-        progress.begin("Reading", file.stat().st_size)
-        plan = load_plan(file, limit, progress.reach)
-        outcome, audit = run_import(call, target, data, plan, factor, concurrency, progress)
+    try:
+        with Progress() as progress:
+            progress.begin("Reading", file.stat().st_size)
+            plan = load_plan(file, limit, progress.reach)
+            outcome, audit = run_import(call, target, data, plan, factor, concurrency, progress)
+    except TallystickError as error:
+        raise CommandFailed(error, call, call.again()) from error
+    except KeyboardInterrupt:
+        raise Interrupted(call.again()) from None
     if report:
         write_report(report, outcome)
     if as_object or not call.is_table:
@@ -122,7 +125,7 @@ def import_orders(
     else:
         echo_summary(outcome, audit)
     if audit.problems:
-        raise SystemExit(AUDIT_FAILED)
+        raise SystemExit(ExitCode.AUDIT_FAILED)
 
 
 for _option in import_orders.params:
@@ -146,7 +149,7 @@ def run_import(
     concurrency: int,
     progress: Progress,
 ) -> tuple[Outcome, Audit]:
-    """Import into `target`, or into a node of our own. Ends with an exit code if that fails."""
+    """Import into `target`, or into a node of our own. Raises TallystickError."""
 
     async def conversation(address: str) -> tuple[Outcome, Audit]:
         async with Client(address, timeout=call.timeout_s, actor=call.actor) as client:
@@ -160,12 +163,7 @@ def run_import(
         async with own_node(data, "import") as node:
             return await conversation(node.address)
 
-    try:
-        return run_cleaning_up(whole())
-    except TallystickError as error:
-        raise CommandFailed(error, call, call.again()) from error
-    except KeyboardInterrupt:
-        raise Interrupted(call.again()) from None
+    return run_cleaning_up(whole())
 
 
 def write_report(path: Path, outcome: Outcome) -> None:

@@ -20,8 +20,8 @@ from tallystick.cli.importing.reading import read_cancelled
 from tallystick.cli.importing.replay import CancelledUnits, History, refused_before
 from tallystick.cli.importing.stocking import scarce_items
 from tallystick.cli.importing.summary import Outcome
-from tallystick.cli.importing.together import together
 from tallystick.cli.importing.values import order_value
+from tallystick.cli.together import together
 from tallystick.client import Client, errors
 
 REFUSALS = (

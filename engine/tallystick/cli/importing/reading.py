@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tallystick.cli.importing.mapping import PlannedOrder
 from tallystick.cli.importing.replay import CancelledUnits, History
-from tallystick.cli.importing.together import run_all
+from tallystick.cli.together import run_all
 from tallystick.client import Client, OrderNotFound
 from tallystick.client.values.order import Order, OrderEventKind
 

@@ -56,12 +56,10 @@ def sum_payments(facts: Iterable[Intent]) -> Payments:
 def amount_due(body: Body, cancelled: Mapping[str, int]) -> int:
     """The total less the cancelled share of each line; never below 0: a discount that outlives its lines is
     no debt of the shop's. Adjustments stand as long as the order does."""
-    if not cancelled:
-        return body.total
     gone = sum(
         share(line.amount, cancelled[line.line_id], line.quantity)
-        for line in body.lines
-        if cancelled.get(line.line_id)
+        for line in (body.lines if cancelled else ())
+        if cancelled.get(line.line_id) and line.quantity > 0
     )
     return max(0, body.total - gone)
 

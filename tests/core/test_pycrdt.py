@@ -1,0 +1,73 @@
+"""What pycrdt does that our design rests on. A test that fails after an upgrade means: look at the design."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import Any
+
+import pytest
+from pycrdt import Doc, Map
+
+
+def updates_of_one_origin(*keys: str) -> list[bytes]:
+    """One update for each key, in turn set to "1", "2", …"""
+    doc: Doc[Any] = Doc(client_id=7)
+    fields: Map[Any] = doc.get("fields", type=Map)
+    updates = []
+    for number, key in enumerate(keys, 1):
+        before = doc.get_state()
+        fields[key] = str(number)
+        updates.append(doc.get_update(before))
+    return updates
+
+
+def applied(updates: list[bytes], order: tuple[int, ...]) -> tuple[dict[str, str], Doc[Any]]:
+    doc: Doc[Any] = Doc()
+    for number in order:
+        doc.apply_update(updates[number - 1])
+    fields: Map[Any] = doc.get("fields", type=Map)
+    return {key: fields[key] for key in fields.keys()}, doc  # noqa: SIM118 - a pycrdt Map is no Mapping
+
+
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3))))
+def test_updates_of_one_origin_out_of_order_lose_writes(order):
+    """Key b, key b, key a: if the last two come before the first, what b was set to is gone for good.
+
+    The frames' chains keep each origin's order: nothing else protects a document.
+    """
+    updates = updates_of_one_origin("b", "b", "a")
+    found, doc = applied(updates, order)
+    lost = order in {(2, 3, 1), (3, 2, 1)}
+    assert found == ({"a": "3"} if lost else {"b": "2", "a": "3"})
+    doc.apply_update(updates[0])
+    doc.apply_update(updates[1])
+    fields: Map[Any] = doc.get("fields", type=Map)
+    assert ("b" in fields) is not lost
+
+
+def test_equal_state_vectors_do_not_prove_equal_documents():
+    """So two documents are compared by the hashes of their updates."""
+    updates = updates_of_one_origin("b", "b", "a")
+    whole, lost = applied(updates, (1, 2, 3)), applied(updates, (2, 3, 1))
+    assert whole[1].get_state() == lost[1].get_state()
+    assert whole[0] != lost[0]
+
+
+def test_a_client_id_used_twice_diverges_in_silence():
+    """So every process draws its own."""
+    (one,), (other,) = updates_of_one_origin("a"), updates_of_one_origin("b")
+    there: Doc[Any] = Doc()
+    back: Doc[Any] = Doc()
+    for doc, updates in ((there, (one, other)), (back, (other, one))):
+        for update in updates:
+            doc.apply_update(update)
+    assert there.get_state() == back.get_state()
+    assert set(there.get("fields", type=Map).keys()) == {"a"}
+    assert set(back.get("fields", type=Map).keys()) == {"b"}
+
+
+def test_an_integer_comes_back_as_a_float():
+    """So details are strings."""
+    doc: Doc[Any] = Doc()
+    doc.get("fields", type=Map)["n"] = 5
+    assert type(doc.get("fields", type=Map)["n"]) is float
