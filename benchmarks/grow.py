@@ -24,7 +24,7 @@ RESTART_S = 3.0
 ANONYMOUS_BYTES = 300_000_000
 
 _WINDOWS = 3
-_BACKLOG_WAIT_S = 5.0  # without growing
+_BACKLOG_WAIT_S = 15.0  # without growing
 _POLL_S = 0.1
 _BATCHES_BEFORE_KILL = 50
 

@@ -307,12 +307,13 @@ class Shop:
         return DONE
 
     def edit(self, command: Any, now: int) -> str:
-        order, known = self._wish(command, "edit", {*command.changes, *command.replaced})
+        content = (dict(command.changes), set(command.replaced))
+        order, known = self._wish(command, "edit", content)
         if known:
             return AGAIN
         if not command.changes and not command.replaced:
             raise No("INVALID_FIELD")
-        self._keep(command, order, "edit", {*command.changes, *command.replaced})
+        self._keep(command, order, "edit", content)
         kept = {k: v for k, v in order.details.items() if not k.startswith(tuple(command.replaced) or "\0")}
         order.details = {**kept, **{key: value or "" for key, value in command.changes.items()}}
         return DONE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from tallystick.core.members import node_name
 from tallystick.core.order.facts import (
     Adjustment,
     AdjustmentKind,
@@ -16,7 +17,8 @@ from tallystick.core.order.facts import (
 )
 from tallystick.core.replica import commands
 from tallystick.core.replica.commands import Command
-from tests.node.driving import NODE, Clock
+from tallystick.node.identity import Identity
+from tests.node.driving import IDENTITY, Clock
 
 SKUS = ("tea", "milk", "salt", "日本茶")
 PLACES = ("", "shelf")
@@ -28,9 +30,10 @@ _CONFIRM_WHEN = (0, int(ConfirmWhen.BY_HAND), int(ConfirmWhen.ON_CAPTURE), int(C
 class Day:
     """Draws commands. The same seed gives the same day."""
 
-    def __init__(self, seed: int, clock: Clock) -> None:
+    def __init__(self, seed: int, clock: Clock, identity: Identity = IDENTITY) -> None:
         self._random = Random(seed)
         self._clock = clock
+        self._node = node_name(identity.replica)
         self._orders: list[str] = []
         self._count = 0
 
@@ -38,7 +41,7 @@ class Day:
         """First goods, then trade; the clock goes on meanwhile."""
         for sku in SKUS:
             for place in PLACES:
-                yield commands.ReceiveStock(self._name("r"), NODE, ((sku, place, 40),), "dock")
+                yield commands.ReceiveStock(self._name("r"), self._node, ((sku, place, 40),), "dock")
         draws = (
             [self._place] * 6 + [self._wish] * 5 + [self._money] * 2 + [self._edit, self._book, self._sweep]
         )
@@ -120,12 +123,14 @@ class Day:
         sku, place = random.choice(SKUS), random.choice(PLACES)
         match random.randrange(3):
             case 0:
-                return commands.ReceiveStock(self._name("r"), NODE, ((sku, place, random.randint(1, 9)),))
+                return commands.ReceiveStock(
+                    self._name("r"), self._node, ((sku, place, random.randint(1, 9)),)
+                )
             case 1:
                 units = random.choice((-6, -2, 3))
-                return commands.AdjustStock(self._name("a"), NODE, ((sku, place, units),), "counted")
+                return commands.AdjustStock(self._name("a"), self._node, ((sku, place, units),), "counted")
             case _:
-                return commands.SetOverbooking(self._name("o"), NODE, sku, place, random.randint(0, 5))
+                return commands.SetOverbooking(self._name("o"), self._node, sku, place, random.randint(0, 5))
 
     def _sweep(self) -> Command:
         return commands.ExpireHold(self._some_order())

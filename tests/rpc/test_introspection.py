@@ -115,8 +115,9 @@ async def test_every_service_is_healthy_until_the_node_stops(tmp_path):
     stub: Any = health_pb2_grpc.HealthStub(served.channel)
     watch = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICES[1]), timeout=CALL_S)
     assert (await watch.read()).status == SERVING
-    stopping = asyncio.ensure_future(served.running.stop(CALL_S))
+    # Whoever watches does not leave by himself, and must not hold up the stop.
+    stopping = asyncio.ensure_future(served.running.stop(10 * CALL_S))
     assert (await watch.read()).status == NOT_SERVING
+    await asyncio.wait_for(stopping, CALL_S)
     watch.cancel()
-    await stopping
     await served.channel.close()

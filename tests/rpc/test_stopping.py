@@ -32,6 +32,9 @@ async def stop_in_the_middle(served: Served) -> tuple[list[Any], Any, asyncio.Ta
     await until(lambda: served.engine._queue.qsize() == 40)
     stopping = asyncio.ensure_future(served.running.stop(10))
     await until(served.running._shell.stopping.is_set)
+    # Who comes too late is told so for as long as others are still being answered.
+    assert (await refusal(get(served, "late"))).reason == "NODE_STOPPING"
+    assert (await refusal(place(served, order("late", ("tea", 1))))).reason == "NODE_STOPPING"
     assert not stopping.done()
     blockade.lift()
     return calls, stream, stopping

@@ -109,7 +109,8 @@ async def test_a_rotten_record_is_a_fault_of_the_node_and_not_of_its_neighbours(
     async with serving(tmp_path / "node") as again:
         for call in (get(again, "o-1"), list_orders(again), cancel(again, "o-1")):
             refused = await refusal(call)
-            assert (refused.code, refused.reason, refused.definite) == ("INTERNAL", "INTERNAL", True)
+            assert (refused.code, refused.reason, refused.definite) == ("DATA_LOSS", "CORRUPT_RECORD", True)
+            assert (refused.metadata["table"], refused.metadata["key"]) == ("orders", b"o-1".hex())
         assert (await get(again, "o-2")).id == "o-2"
         assert (await cancel(again, "o-2")).order.id == "o-2"
     assert len(take_errors(logs)) == 3

@@ -27,6 +27,12 @@ class Limits:
     hold_ms_max: int = 30 * 86_400_000
     page_size_max: int = 1_000
     history_max: int = 1_000
+    early_wishes_max: int = 16
+    """Cancellations of an order that was not placed yet."""
+    record_bytes_max: int = 2 << 20
+    """What an order's facts may take together; payments, and cancelling all of it, may double it."""
+    document_bytes_max: int = 256 << 10
+    """What an order's document may take, its past included."""
 
     def __post_init__(self) -> None:
         """Refuse a limit above its default: what is stored must be readable by every node."""

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 
 import structlog
 
-from tallystick.core.clock import Head, tick
+from tallystick.core.clock import FORWARD_LIMIT_MS, Head, hlc_ms, tick
 from tallystick.core.codec import encode
 from tallystick.core.errors import Refused
 from tallystick.core.replica.commands import Command, ExpireHold
@@ -26,7 +26,7 @@ from tallystick.node.identity import encode_vector, progress_rows
 from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
 from tallystick.node.source import StoreSource
 from tallystick.node.sweeper import Sweeper
-from tallystick.store.port import StoreBroken, StoreFull
+from tallystick.store.port import CorruptRecord, StoreBroken, StoreFull
 from tallystick.store.store import Store
 
 log = structlog.get_logger("engine")
@@ -93,12 +93,24 @@ class Internal(Refused):
         self.definite = definite
 
 
-class _Poisoned(Exception):
-    """Stepping a command failed by a bug: the overlay may be half written and goes away."""
+class Rotten(Refused):
+    """A record that the request needs does not fit its checksum."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, rot: CorruptRecord) -> None:
+        super().__init__(
+            "CORRUPT_RECORD",
+            f"{rot}: nothing was written; the disk needs looking after",
+            {"table": rot.table.value, "key": rot.key.hex()},
+        )
+
+
+class _Poisoned(Exception):
+    """Stepping a command failed: the overlay may be half written and goes away."""
+
+    def __init__(self, job: Job, refusal: Refused) -> None:
         super().__init__()
         self.job = job
+        self.refusal = refusal
 
 
 class Stopping(Refused):
@@ -157,6 +169,7 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._unwritten = False
+        self._ahead = False
         self._refusing = ""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -225,14 +238,20 @@ class Engine:
             self._group([Sweep(order_id, self._sweeper) for order_id in due])
 
     def _group(self, jobs: list[Job]) -> None:
-        """Step all jobs, in as few commits as the limits allow, and let their answers go."""
-        waiting = [(job, self._read(job)) for job in jobs]
-        while waiting:
-            batch: list[tuple[Job, Commands]] = []
-            events = 0
-            while waiting and (not batch or events + len(waiting[0][1]) <= self._events_max):
-                batch.append(waiting.pop(0))
-                events += len(batch[-1][1])
+        """Step all jobs, in as few commits as the limits allow, and let their answers go.
+
+        A job is read when its turn comes: what was given up while it waited costs nothing.
+        """
+        batch: list[tuple[Job, Commands]] = []
+        events = 0
+        for job in jobs:
+            commands = self._read(job)
+            if batch and events + len(commands) > self._events_max:
+                self._commit(batch)
+                batch, events = [], 0
+            batch.append((job, commands))
+            events += len(commands)
+        if batch:
             self._commit(batch)
 
     def _read(self, job: Job) -> Commands:
@@ -253,11 +272,12 @@ class Engine:
         view = View(self._source)
         sealer = Sealer(self.replica.replica, self.head, stamp, view)
         full = StorageFull(reason) if reason else None
+        self._note_clock(stamp, now_ms)
         now = Now(now_ms, stamp, 0)
         try:
             results = [self._step(job, commands, now, sealer, view, full) for job, commands in batch]
         except _Poisoned as poisoned:
-            self._commit([_without(poisoned.job, job, commands) for job, commands in batch])
+            self._commit_apart(batch, poisoned)
             return
         sealer.seal()
         if sealer.frames:
@@ -270,6 +290,12 @@ class Engine:
         answers = [(job, _answer(job, done, receipt)) for (job, _), done in zip(batch, results, strict=True)]
         assert self._loop is not None
         self._loop.call_soon_threadsafe(_deliver, answers)
+
+    def _commit_apart(self, batch: list[tuple[Job, Commands]], poisoned: _Poisoned) -> None:
+        """Something in the batch can't be stepped: each job by itself, so that the others are done."""
+        for job, commands in batch:
+            refused = (poisoned.refusal,) * len(commands)
+            self._commit([(job, refused if job is poisoned.job else commands)])
 
     def _step(
         self,
@@ -289,7 +315,7 @@ class Engine:
                 results.append(command)
                 continue
             if full is not None and type(command) is not ExpireHold:
-                results.append(full)
+                results.append(self._known(command, now) or full)
                 continue
             try:
                 outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
@@ -299,12 +325,23 @@ class Engine:
                 results.append(refusal)
             except StoreBroken:
                 raise
+            except CorruptRecord as rot:
+                log.error("a record is corrupt", table=rot.table.value, key=rot.key.hex())
+                raise _Poisoned(job, Rotten(rot)) from rot
             except Exception as bug:
                 log.exception("a command failed by a bug", command=type(command).__name__)
-                raise _Poisoned(job) from bug
+                raise _Poisoned(job, Internal(definite=True)) from bug
             else:
                 results.append(outcome)
         return results
+
+    def _known(self, command: Command, now: Now) -> Outcome | None:
+        """The answer to a request that was carried out before: it needs no room."""
+        try:
+            outcome = self.replica.step(command, now, View(self._source))
+        except Refused:
+            return None
+        return None if outcome.entries else outcome
 
     def _write(self, view: View, sealer: Sealer, stamp: int) -> None:
         vector = encode_vector({self.replica.replica: sealer.head})
@@ -315,6 +352,12 @@ class Engine:
         self._hlc = stamp
         self._source.adopt(view.stock)
         self._sweeper.note(view.expiry)
+
+    def _note_clock(self, stamp: int, now_ms: int) -> None:
+        ahead = hlc_ms(stamp) > now_ms + FORWARD_LIMIT_MS
+        if ahead and not self._ahead:
+            log.warning("the clock is behind what was written: times stand still", ms=hlc_ms(stamp) - now_ms)
+        self._ahead = ahead
 
     def _note_refusing(self, reason: str) -> None:
         if bool(reason) != bool(self._refusing):
@@ -328,10 +371,6 @@ def _answer(job: Job, results: Sequence[Result], receipt: Receipt) -> Any:
     except Exception:
         log.exception("an answer failed by a bug", job=type(job).__name__)
         return Internal(definite=False)
-
-
-def _without(poisoned: Job, job: Job, commands: Commands) -> tuple[Job, Commands]:
-    return job, (Internal(definite=True),) * len(commands) if job is poisoned else commands
 
 
 def _deliver(answers: list[tuple[Job, Any]]) -> None:

@@ -14,6 +14,8 @@ from tallystick.store.dirty import LazyRows
 from tallystick.store.port import Rows, Table
 
 _STOCK = int(EntryKind.STOCK)
+_ROW_BYTES = 80
+"""About what a stock row takes in a frame."""
 
 
 class Sealer:
@@ -43,7 +45,8 @@ class Sealer:
         self._events.append(msgspec.Raw(data))
         self._last = entries
         self._bytes += len(data)
-        if len(self._events) == EVENTS_MAX or self._bytes >= BYTES_MAX:
+        rows = len(self._view.touched) * _ROW_BYTES
+        if len(self._events) == EVENTS_MAX or self._bytes + rows >= BYTES_MAX:
             self.seal()
 
     def seal(self) -> None:

@@ -37,8 +37,10 @@ class StoreSource:
     def stock(self, key: bytes) -> Stock:
         item = self._items.get(key)
         if item is None:
-            item = load_stock(self._store.get_lazy(Table.STOCK, key))
-            self._items[key] = item
+            found = self._store.get_lazy(Table.STOCK, key)
+            if found is None:  # not kept: whoever asks for what is not there must not fill the memory
+                return EMPTY_STOCK
+            item = self._items[key] = load_stock(found)
         return item
 
     def adopt(self, stock: Mapping[bytes, Stock]) -> None:

@@ -34,6 +34,7 @@ class Sweeper:
     def look_again(self) -> None:
         """What was due could not be written: it is due still."""
         self._next_ms = 0
+        self._more = False
         self._last = time.monotonic()
 
     def due(self, now_ms: int) -> list[str]:

@@ -12,7 +12,6 @@ import grpc
 from tallystick.core.members import node_name
 from tallystick.node.identity import Identity
 from tallystick.rpc.messages import timestamp
-from tallystick.rpc.reads import Ask, Read
 from tallystick.rpc.services import Shell
 from tallystick.v1 import cluster_service_pb2
 
@@ -21,7 +20,7 @@ def cluster_handlers(shell: Shell, identity: Identity) -> Mapping[str, grpc.RpcM
     """The service's methods."""
     started_ms = time.time_ns() // 1_000_000
 
-    def get_status(ask: Ask, request: Any) -> cluster_service_pb2.GetStatusResponse:
+    def get_status() -> cluster_service_pb2.GetStatusResponse:
         store = shell.engine.store
         capacity, refused = store.capacity(), store.writable() or ""
         storage = cluster_service_pb2.StorageStatus(
@@ -45,4 +44,4 @@ def cluster_handlers(shell: Shell, identity: Identity) -> Mapping[str, grpc.RpcM
             sequence=shell.engine.head.seq,
         )
 
-    return {"GetStatus": shell.unary_read(Read(cluster_service_pb2.GetStatusRequest, get_status))}
+    return {"GetStatus": shell.unary_status(get_status)}

@@ -36,10 +36,17 @@ CODES: Mapping[str, int] = {
     "TOO_MANY_CALLS": code_pb2.RESOURCE_EXHAUSTED,
     "NODE_STOPPING": code_pb2.UNAVAILABLE,
     "BEHIND_TOKEN": code_pb2.UNAVAILABLE,
+    "CORRUPT_RECORD": code_pb2.DATA_LOSS,
+    "DOCUMENT_FULL": code_pb2.FAILED_PRECONDITION,
     "NOT_STARTED": code_pb2.DEADLINE_EXCEEDED,
     "INTERNAL": code_pb2.INTERNAL,
 }
 """Reason → gRPC code. A reason that is not here would be a bug: the tests walk all of them."""
+
+_MESSAGE_CHARS = 500
+_VALUE_CHARS = 160
+_SHORTAGES_BYTES = 3_000
+"""An error says what was wrong, it does not send everything back."""
 
 _RETRIABLE = {"STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "BEHIND_TOKEN"}
 
@@ -54,17 +61,17 @@ class TooManyCalls(Refused):
 def status_of(refused: Refused) -> status_pb2.Status:
     """The rich error of a refusal."""
     definite = getattr(refused, "definite", True)
+    message = _clip(refused.message, _MESSAGE_CHARS)
+    metadata = {key: _clip(value, _VALUE_CHARS) for key, value in refused.metadata.items()}
     details: list[Any] = [
         error_details_pb2.ErrorInfo(
             reason=refused.reason,
             domain=DOMAIN,
-            metadata={**refused.metadata, "definite": "true" if definite else "false"},
+            metadata={**metadata, "definite": "true" if definite else "false"},
         )
     ]
     if "field" in refused.metadata:
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=refused.metadata["field"], description=refused.message
-        )
+        violation = error_details_pb2.BadRequest.FieldViolation(field=metadata["field"], description=message)
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if isinstance(refused, InsufficientStock):
         details.append(_insufficient(refused))
@@ -73,18 +80,27 @@ def status_of(refused: Refused) -> status_pb2.Status:
         retry.retry_delay.FromMilliseconds(RETRY_DELAY_MS)
         details.append(retry)
     return status_pb2.Status(
-        code=CODES[refused.reason], message=refused.message, details=[_pack(detail) for detail in details]
+        code=CODES[refused.reason], message=message, details=[_pack(detail) for detail in details]
     )
 
 
 def _insufficient(refused: InsufficientStock) -> write_pb2.InsufficientStock:
-    rows = [
-        write_pb2.Shortage(
+    """As many rows as fit: an error travels in trailers, and receivers take 8 KiB of those."""
+    detail = write_pb2.InsufficientStock()
+    size = 0
+    for row in refused.shortages:
+        size += len(row.sku.encode()) + len(row.location.encode()) + 24
+        if size > _SHORTAGES_BYTES:
+            break
+        detail.shortages.add(
             sku=row.sku, location=row.location, asked=row.asked, available_here=row.available_here
         )
-        for row in refused.shortages
-    ]
-    return write_pb2.InsufficientStock(shortages=rows)
+    detail.shortages_total = len(refused.shortages)
+    return detail
+
+
+def _clip(text: str, characters: int) -> str:
+    return text if len(text) <= characters else text[: characters - 1] + "…"
 
 
 def _pack(detail: Any) -> any_pb2.Any:

@@ -28,6 +28,9 @@ from tallystick.v1 import order_pb2, order_service_pb2, stock_service_pb2
 PAGE_SIZE = 100
 _FULL = (order_service_pb2.ORDER_VIEW_UNSPECIFIED, order_service_pb2.ORDER_VIEW_FULL)
 _STAMP_MAX = (1 << 64) - 1
+_PAGE_BYTES = 1 << 20
+_PAGE_LOOKS = 5_000
+"""A page ends early when it is this large, or after looking at this many orders: it may even be empty."""
 _NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
 
 
@@ -64,15 +67,18 @@ def list_orders(
     stop = _resume(request.page_token, span) if request.page_token else span.stop
     full = request.view in _FULL
     response = order_service_pb2.ListOrdersResponse()
-    last = b""
+    last, looked_at, room = b"", 0, _PAGE_BYTES
     for key, order_id, status in _listed(ask, request, span, stop):
-        if len(response.orders) == size:
+        if len(response.orders) == size or looked_at == _PAGE_LOOKS or room <= 0:
             response.next_page_token = urlsafe_b64encode(last).decode()
             break
         last = key
-        response.orders.append(
-            _full(ask, order_id, status.record, status) if full else basic_order(order_id, status)
-        )
+        looked_at += 1
+        if status is None:
+            continue
+        order = _full(ask, order_id, status.record, status) if full else basic_order(order_id, status)
+        room -= order.ByteSize()
+        response.orders.append(order)
     return response
 
 
@@ -155,20 +161,22 @@ def _span(request: order_service_pb2.ListOrdersRequest) -> _Span:
 
 def _listed(
     ask: Ask, request: order_service_pb2.ListOrdersRequest, span: _Span, stop: bytes
-) -> Iterator[tuple[bytes, str, OrderStatus]]:
-    """What the index names and the order bears out: an index may be a checkpoint behind a change."""
+) -> Iterator[tuple[bytes, str, OrderStatus | None]]:
+    """What the index names, with the order if it bears that out: an index may be a checkpoint behind a
+    change, and one index does for two filters."""
     for key, _ in ask.reader.scan(span.table, span.start, stop, reverse=True):
         order_id = key[span.before_id :]
         data = ask.reader.get(Table.ORDERS, order_id)
-        if data is None:
-            continue
-        status = fold(decode_order(data))
-        counts = status.counts
-        if counts is None or counts.claim.hlc != int.from_bytes(key[span.before_id - 8 : span.before_id]):
-            continue
-        if request.state and int(counts.state) != int(request.state):
-            continue
-        yield key, order_id.decode(), status
+        status = fold(decode_order(data)) if data is not None else None
+        stamp = int.from_bytes(key[span.before_id - 8 : span.before_id])
+        yield key, order_id.decode(), status if status and _is_meant(status, stamp, request) else None
+
+
+def _is_meant(status: OrderStatus, stamp: int, request: order_service_pb2.ListOrdersRequest) -> bool:
+    counts = status.counts
+    if counts is None or counts.claim.hlc != stamp:
+        return False
+    return not request.state or int(counts.state) == int(request.state)
 
 
 def _resume(token: str, span: _Span) -> bytes:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 import grpc
 import structlog
@@ -45,7 +46,11 @@ _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.keepalive_time_ms", 60_000),
 )
+_LAST_BYTES_S = 0.25
+"""When all calls are answered, answers may be on their way out still; who watches our health never leaves."""
+
 _SWITCH_INTERVAL_S = 0.0005
 """A thread that needs the interpreter back after a system call gets it this soon (DESIGN: Threads)."""
 
@@ -78,7 +83,10 @@ class RunningNode:
         """Take no more calls, answer those that were accepted, write the checkpoints, let go of the disk."""
         await self._health.enter_graceful_shutdown()
         self._shell.stopping.set()
-        await self._server.stop(grace_s)
+        # Until the last call is answered, those that come too late are told so; gRPC would just cut them off.
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._shell.quiet.wait(), grace_s)
+        await self._server.stop(min(grace_s, _LAST_BYTES_S))
         await asyncio.to_thread(self._engine.stop)
         self._reads.close()
         self._engine.store.close()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn, cast
 
@@ -15,17 +16,21 @@ from grpc_status import rpc_status
 
 from tallystick.core.errors import Refused
 from tallystick.core.limits import Limits
-from tallystick.node.engine import Engine, Internal, Stopping
+from tallystick.node.engine import Engine, Internal, Rotten, Stopping
 from tallystick.node.reads import Reads
 from tallystick.rpc.errors import TooManyCalls, status_of
 from tallystick.rpc.reads import Ask, Read
 from tallystick.rpc.writes import BatchJob, Site, UnaryJob, Write, parse
+from tallystick.store.port import CorruptRecord
 from tallystick.v1 import order_service_pb2
 
 log = structlog.get_logger("rpc")
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _MESSAGES_UNDER_WAY = 16
+_BYTES_UNDER_WAY = 1 << 20
+_SILENCE_S = 0.1
+_DRAIN_S = 2.0
 
 
 class Shell:
@@ -40,8 +45,12 @@ class Shell:
         self.limits = limits
         self.window_lines = window_lines
         self.stopping = asyncio.Event()
+        self.quiet = asyncio.Event()
+        """Set while no call is in flight."""
+        self.quiet.set()
         self._calls_max = calls_max
         self._calls = 0
+        self._streams = 0
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
@@ -51,10 +60,31 @@ class Shell:
         if self._calls >= self._calls_max:
             raise TooManyCalls(self._calls_max)
         self._calls += 1
+        self.quiet.clear()
         try:
             yield
         finally:
             self._calls -= 1
+            self._note_quiet()
+
+    @contextmanager
+    def admitted_stream(self) -> Iterator[None]:
+        """One stream that is open, which may be idle for days: it takes the place of no call."""
+        if self.stopping.is_set():
+            raise Stopping
+        if self._streams >= self._calls_max:
+            raise TooManyCalls(self._calls_max)
+        self._streams += 1
+        self.quiet.clear()
+        try:
+            yield
+        finally:
+            self._streams -= 1
+            self._note_quiet()
+
+    def _note_quiet(self) -> None:
+        if not self._calls and not self._streams:
+            self.quiet.set()
 
     def unary_write(self, write: Write) -> grpc.RpcMethodHandler[Any, Any]:
         """A handler that takes bytes and gives bytes: the engine thread reads and writes messages."""
@@ -73,6 +103,14 @@ class Shell:
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
+    def unary_status(self, answer: Callable[[], Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        """A handler that answers at once, however many calls are in flight: operators must get through."""
+
+        async def handle(data: bytes, context: Context) -> bytes:
+            return bytes(answer().SerializeToString())
+
+        return grpc.unary_unary_rpc_method_handler(handle)
+
     def unary_read(self, read: Read) -> grpc.RpcMethodHandler[Any, Any]:
         """A handler that reads one committed state."""
 
@@ -84,6 +122,9 @@ class Shell:
                     return await self.reads.run(token, lambda reader: self._answer(read, request, reader))
             except Refused as refusal:
                 failed = status_of(refusal)
+            except CorruptRecord as rot:
+                log.error("a record is corrupt", table=rot.table.value, key=rot.key.hex())
+                failed = status_of(Rotten(rot))
             except Exception:
                 log.exception("a read failed by a bug", request=read.request.DESCRIPTOR.name)
                 failed = status_of(Internal(definite=True))
@@ -96,7 +137,7 @@ class Shell:
 
         async def handle(requests: Any, context: Context) -> None:
             try:
-                with self.admitted():
+                with self.admitted_stream():
                     failed = await PlaceStream(self, context).run()
             except Refused as refusal:
                 failed = status_of(refusal)
@@ -121,7 +162,12 @@ class PlaceStream:
         self._shell = shell
         self._context = context
         self._answers: asyncio.Queue[bytes | status_pb2.Status | None] = asyncio.Queue()
-        self._room = asyncio.Semaphore(_MESSAGES_UNDER_WAY)
+        self._room = asyncio.Event()
+        self._room.set()
+        self._waiting: deque[int] = deque()
+        """Sizes of the messages that are under way."""
+        self._closed = False
+        self._read: asyncio.Future[Any] | None = None
         self._cut = asyncio.create_task(shell.stopping.wait())
         self._under_way = 0
         self._ended = False
@@ -135,6 +181,9 @@ class PlaceStream:
             await self._context.write(hello.SerializeToString())
             await self._write_all()
         finally:
+            self._closed = True
+            if self._read is not None:
+                self._read.cancel()
             reading.cancel()
             self._cut.cancel()
         return self._failed
@@ -143,9 +192,13 @@ class PlaceStream:
         try:
             while (data := await self._read_one()) is not grpc.aio.EOF:
                 self._under_way += 1
+                self._waiting.append(len(data))
+                self._note_room()
                 self._shell.engine.submit(
-                    BatchJob(data, deadline(self._context), self._shell.site, self._take)
+                    BatchJob(data, deadline(self._context), self._shell.site, self._take, self._is_closed)
                 )
+            if self._shell.stopping.is_set():
+                await self._drain()
         finally:
             self._ended = True
             if not self._under_way:
@@ -153,16 +206,33 @@ class PlaceStream:
 
     async def _read_one(self) -> Any:
         """The next message, or EOF, also if nothing is to be read any more."""
-        await self._room.acquire()
-        read = asyncio.ensure_future(self._context.read())
-        try:
-            await asyncio.wait((read, self._cut), return_when=asyncio.FIRST_COMPLETED)
-            if read.done():
-                return read.result()
-        finally:
-            read.cancel()
+        await self._room.wait()
+        self._read = asyncio.ensure_future(self._context.read())
+        await asyncio.wait((self._read, self._cut), return_when=asyncio.FIRST_COMPLETED)
+        if self._read.done():
+            return self._read.result()
         self._failed = self._failed or status_of(Stopping())
         return grpc.aio.EOF
+
+    async def _drain(self) -> None:
+        """Read on until the client is silent, and begin nothing: to end a stream while its client writes
+        would take from it the answers that are on their way."""
+        until = time.monotonic() + _DRAIN_S
+        read = self._read
+        while read is not None and time.monotonic() < until:
+            done, _ = await asyncio.wait((read,), timeout=_SILENCE_S)
+            if not done or read.exception() is not None or read.result() is grpc.aio.EOF:
+                return
+            read = self._read = asyncio.ensure_future(self._context.read())
+
+    def _is_closed(self) -> bool:
+        return self._closed
+
+    def _note_room(self) -> None:
+        if len(self._waiting) < _MESSAGES_UNDER_WAY and sum(self._waiting) < _BYTES_UNDER_WAY:
+            self._room.set()
+        else:
+            self._room.clear()
 
     def _take(self, answer: bytes | status_pb2.Status) -> None:
         self._under_way -= 1
@@ -177,7 +247,8 @@ class PlaceStream:
         while (answer := await self._answers.get()) is not None:
             if isinstance(answer, bytes):
                 await self._context.write(answer)
-            self._room.release()
+            self._waiting.popleft()
+            self._note_room()
 
 
 def generic_handler(service: str, methods: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> Any:

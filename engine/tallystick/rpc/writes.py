@@ -58,7 +58,7 @@ class Write:
 class UnaryJob:
     """One unary write."""
 
-    __slots__ = ("_data", "_future", "_request", "_site", "_write", "deadline")
+    __slots__ = ("_data", "_deadline", "_future", "_request", "_site", "_write")
 
     def __init__(
         self, write: Write, data: bytes, deadline: float | None, site: Site, future: asyncio.Future[Any]
@@ -68,7 +68,12 @@ class UnaryJob:
         self._site = site
         self._future = future
         self._request: Any = None
-        self.deadline = deadline
+        self._deadline = deadline
+
+    @property
+    def deadline(self) -> float | None:
+        """Past as soon as nobody waits any more."""
+        return 0.0 if self._future.cancelled() else self._deadline
 
     def commands(self) -> Sequence[Command | Refused]:
         try:
@@ -93,7 +98,7 @@ class UnaryJob:
 class BatchJob:
     """One message of a PlaceOrders stream. `sink` gets the answer, on the loop."""
 
-    __slots__ = ("_data", "_full", "_numbers", "_sink", "_site", "deadline")
+    __slots__ = ("_data", "_deadline", "_full", "_gone", "_numbers", "_sink", "_site")
 
     def __init__(
         self,
@@ -101,13 +106,20 @@ class BatchJob:
         deadline: float | None,
         site: Site,
         sink: Callable[[bytes | status_pb2.Status], None],
+        gone: Callable[[], bool],
     ) -> None:
         self._data = data
         self._site = site
         self._sink = sink
         self._numbers: list[int] = []
         self._full = False
-        self.deadline = deadline
+        self._gone = gone
+        self._deadline = deadline
+
+    @property
+    def deadline(self) -> float | None:
+        """Past as soon as nobody listens any more."""
+        return 0.0 if self._gone() else self._deadline
 
     def commands(self) -> Sequence[Command | Refused]:
         try:

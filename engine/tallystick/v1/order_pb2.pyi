@@ -248,7 +248,7 @@ class Order(_message.Message):
     state: Global___OrderState.ValueType
     """The state of the claim that counts."""
     etag: _builtins.str
-    """Changes with every edit of `details`; EditOrder can demand it."""
+    """Names what `details` says now; EditOrder can demand that it still says so."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Line]:
         """1 to 2,000."""

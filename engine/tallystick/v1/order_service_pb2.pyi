@@ -35,7 +35,8 @@ class _OrderViewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_OrderView.V
     """FULL, except in answers of PlaceOrders, where it is BASIC."""
     ORDER_VIEW_BASIC: _OrderView.ValueType  # 1
     """What the engine decided, without what the caller sent: id, state, times, money; of the lines, those of
-    which units were cancelled or could not be had.
+    which units were cancelled or could not be had. An order placed by this very request comes without money:
+    nothing was paid.
     """
     ORDER_VIEW_FULL: _OrderView.ValueType  # 2
 
@@ -46,7 +47,8 @@ ORDER_VIEW_UNSPECIFIED: OrderView.ValueType  # 0
 """FULL, except in answers of PlaceOrders, where it is BASIC."""
 ORDER_VIEW_BASIC: OrderView.ValueType  # 1
 """What the engine decided, without what the caller sent: id, state, times, money; of the lines, those of
-which units were cancelled or could not be had.
+which units were cancelled or could not be had. An order placed by this very request comes without money:
+nothing was paid.
 """
 ORDER_VIEW_FULL: OrderView.ValueType  # 2
 Global___OrderView: _TypeAlias = OrderView  # noqa: Y015

@@ -122,7 +122,7 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExtendHold(self, request, context):
-        """Gives a hold more time, counted from now.
+        """Sets a hold's time anew, counted from now.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -156,7 +156,8 @@ class OrderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOrders(self, request, context):
-        """Lists orders by time of placing, newest first.
+        """Lists orders by time of placing, newest first. A page may be shorter than asked, and even empty, while
+        there are more: go on as long as there is a next page token.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

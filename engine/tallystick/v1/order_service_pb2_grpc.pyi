@@ -48,7 +48,7 @@ class OrderServiceStub:
     ConfirmOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ConfirmOrderRequest, _order_service_pb2.ConfirmOrderResponse]
     """Turns a hold into a sale."""
     ExtendHold: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ExtendHoldRequest, _order_service_pb2.ExtendHoldResponse]
-    """Gives a hold more time, counted from now."""
+    """Sets a hold's time anew, counted from now."""
     RecordPayment: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.RecordPaymentRequest, _order_service_pb2.RecordPaymentResponse]
     """Records what a payment provider said."""
     CancelOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.CancelOrderRequest, _order_service_pb2.CancelOrderResponse]
@@ -57,7 +57,9 @@ class OrderServiceStub:
     """Changes the order's details."""
     GetOrder: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.GetOrderRequest, _order_service_pb2.GetOrderResponse]
     ListOrders: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ListOrdersRequest, _order_service_pb2.ListOrdersResponse]
-    """Lists orders by time of placing, newest first."""
+    """Lists orders by time of placing, newest first. A page may be shorter than asked, and even empty, while
+    there are more: go on as long as there is a next page token.
+    """
     ListOrderEvents: _grpc.UnaryUnaryMultiCallable[_order_service_pb2.ListOrderEventsRequest, _order_service_pb2.ListOrderEventsResponse]
     """Everything that ever happened to an order, oldest first."""
 
@@ -81,7 +83,7 @@ class OrderServiceAsyncStub(OrderServiceStub):
     ConfirmOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ConfirmOrderRequest, _order_service_pb2.ConfirmOrderResponse]  # type: ignore[assignment]
     """Turns a hold into a sale."""
     ExtendHold: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ExtendHoldRequest, _order_service_pb2.ExtendHoldResponse]  # type: ignore[assignment]
-    """Gives a hold more time, counted from now."""
+    """Sets a hold's time anew, counted from now."""
     RecordPayment: _aio.UnaryUnaryMultiCallable[_order_service_pb2.RecordPaymentRequest, _order_service_pb2.RecordPaymentResponse]  # type: ignore[assignment]
     """Records what a payment provider said."""
     CancelOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.CancelOrderRequest, _order_service_pb2.CancelOrderResponse]  # type: ignore[assignment]
@@ -90,7 +92,9 @@ class OrderServiceAsyncStub(OrderServiceStub):
     """Changes the order's details."""
     GetOrder: _aio.UnaryUnaryMultiCallable[_order_service_pb2.GetOrderRequest, _order_service_pb2.GetOrderResponse]  # type: ignore[assignment]
     ListOrders: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ListOrdersRequest, _order_service_pb2.ListOrdersResponse]  # type: ignore[assignment]
-    """Lists orders by time of placing, newest first."""
+    """Lists orders by time of placing, newest first. A page may be shorter than asked, and even empty, while
+    there are more: go on as long as there is a next page token.
+    """
     ListOrderEvents: _aio.UnaryUnaryMultiCallable[_order_service_pb2.ListOrderEventsRequest, _order_service_pb2.ListOrderEventsResponse]  # type: ignore[assignment]
     """Everything that ever happened to an order, oldest first."""
 
@@ -135,7 +139,7 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_service_pb2.ExtendHoldRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_service_pb2.ExtendHoldResponse, _abc.Awaitable[_order_service_pb2.ExtendHoldResponse]]:
-        """Gives a hold more time, counted from now."""
+        """Sets a hold's time anew, counted from now."""
 
     @_abc_1.abstractmethod
     def RecordPayment(
@@ -174,7 +178,9 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _order_service_pb2.ListOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_order_service_pb2.ListOrdersResponse, _abc.Awaitable[_order_service_pb2.ListOrdersResponse]]:
-        """Lists orders by time of placing, newest first."""
+        """Lists orders by time of placing, newest first. A page may be shorter than asked, and even empty, while
+        there are more: go on as long as there is a next page token.
+        """
 
     @_abc_1.abstractmethod
     def ListOrderEvents(

@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tallystick/v1/write.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x01\n\x0bWriteResult\x12\x19\n\x11\x63onsistency_token\x18\x01 \x01(\x0c\x12\x15\n\rreplicated_to\x18\x02 \x01(\x05\x12/\n\x0b\x64isposition\x18\x03 \x01(\x0e\x32\x1a.tallystick.v1.Disposition\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"?\n\x11InsufficientStock\x12*\n\tshortages\x18\x01 \x03(\x0b\x32\x17.tallystick.v1.Shortage\"\xcf\x01\n\x08Shortage\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\r\n\x05\x61sked\x18\x03 \x01(\x03\x12\x16\n\x0e\x61vailable_here\x18\x04 \x01(\x03\x12\x1b\n\x13\x61vailable_elsewhere\x18\x05 \x01(\x03\x12)\n\x05\x61s_of\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13unreachable_regions\x18\x07 \x03(\t\x12\x18\n\x10suggested_region\x18\x08 \x01(\t*]\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44ISPOSITION_DECIDED\x10\x01\x12\x18\n\x14\x44ISPOSITION_RECORDED\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19tallystick/v1/write.proto\x12\rtallystick.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x82\x01\n\x0bWriteResult\x12\x19\n\x11\x63onsistency_token\x18\x01 \x01(\x0c\x12\x15\n\rreplicated_to\x18\x02 \x01(\x05\x12/\n\x0b\x64isposition\x18\x03 \x01(\x0e\x32\x1a.tallystick.v1.Disposition\x12\x10\n\x08replayed\x18\x04 \x01(\x08\"X\n\x11InsufficientStock\x12*\n\tshortages\x18\x01 \x03(\x0b\x32\x17.tallystick.v1.Shortage\x12\x17\n\x0fshortages_total\x18\x02 \x01(\x05\"\xcf\x01\n\x08Shortage\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\r\n\x05\x61sked\x18\x03 \x01(\x03\x12\x16\n\x0e\x61vailable_here\x18\x04 \x01(\x03\x12\x1b\n\x13\x61vailable_elsewhere\x18\x05 \x01(\x03\x12)\n\x05\x61s_of\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x13unreachable_regions\x18\x07 \x03(\t\x12\x18\n\x10suggested_region\x18\x08 \x01(\t*]\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44ISPOSITION_DECIDED\x10\x01\x12\x18\n\x14\x44ISPOSITION_RECORDED\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallystick.v1.write_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DISPOSITION']._serialized_start=485
-  _globals['_DISPOSITION']._serialized_end=578
+  _globals['_DISPOSITION']._serialized_start=510
+  _globals['_DISPOSITION']._serialized_end=603
   _globals['_WRITERESULT']._serialized_start=78
   _globals['_WRITERESULT']._serialized_end=208
   _globals['_INSUFFICIENTSTOCK']._serialized_start=210
-  _globals['_INSUFFICIENTSTOCK']._serialized_end=273
-  _globals['_SHORTAGE']._serialized_start=276
-  _globals['_SHORTAGE']._serialized_end=483
+  _globals['_INSUFFICIENTSTOCK']._serialized_end=298
+  _globals['_SHORTAGE']._serialized_start=301
+  _globals['_SHORTAGE']._serialized_end=508
 # @@protoc_insertion_point(module_scope)

@@ -57,7 +57,7 @@ class WriteResult(_message.Message):
     """How many other members have the write on disk as well."""
     disposition: Global___Disposition.ValueType
     replayed: _builtins.bool
-    """The same request had been answered before; nothing was written now."""
+    """Nothing was written now: the same request, or another to the same end, had been carried out before."""
     def __init__(
         self,
         *,
@@ -81,16 +81,22 @@ class InsufficientStock(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SHORTAGES_FIELD_NUMBER: _builtins.int
+    SHORTAGES_TOTAL_FIELD_NUMBER: _builtins.int
+    shortages_total: _builtins.int
+    """How many items are short, those without a row included."""
     @_builtins.property
-    def shortages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shortage]: ...
+    def shortages(self) -> _containers.RepeatedCompositeFieldContainer[Global___Shortage]:
+        """As many rows as an error can carry."""
+
     def __init__(
         self,
         *,
         shortages: _abc.Iterable[Global___Shortage] | None = ...,
+        shortages_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["shortages", b"shortages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["shortages", b"shortages", "shortages_total", b"shortages_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,8 +2,9 @@
 
 Details have flat keys. The `note` is a text that merges by character; every other key is one value, of
 which the last writer's stands. A document is made at the first edit, from an empty genesis; until then, and
-for every key that was never edited, what the order was placed with is shown. Keeping a per-origin order of
-updates is the frames' work: pycrdt loses writes without it.
+for every key that was never edited, what the order was placed with is shown. Keeping each origin's order of
+updates, and bringing none before those that it was made upon, is the frames' work (chain and deps): pycrdt
+loses writes without the first, and what it holds back without the second is not in the state that it saves.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ def edit(record: DocumentRecord, placed: Details, changes: Changes, client_id: i
 
 
 def apply_update(record: DocumentRecord, delta: DocumentUpdate) -> DocumentRecord:
-    """Join an update. Updates of one origin must come in its order. Raises ValueError on bytes that are
-    not an update."""
+    """Join an update. Updates must come in their origin's order and after those that they were made upon.
+    Raises ValueError on bytes that are not an update."""
     name = _hash(delta.update)
     if name in record.updates:
         return record
@@ -107,7 +108,7 @@ def show(record: DocumentRecord, placed: Details) -> dict[str, str]:
 
 
 def etag(details: Details) -> str:
-    """A short name of what is shown: it changes when the details do."""
+    """A short name of what is shown: equal details have equal etags."""
     return blake2b(encode(dict(details)), digest_size=8).hexdigest()
 
 

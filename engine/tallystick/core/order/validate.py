@@ -142,7 +142,7 @@ def check_body(body: Body, limits: Limits) -> None:
 
 
 def _check_line(line: Line, limits: Limits) -> None:
-    name = f"order.lines[{line.line_id}]"
+    name = f"order.lines[{line.line_id[:64]}]"
     if not 0 < line.quantity <= limits.quantity_max:
         raise InvalidField(f"{name}.quantity", f"must be 1 to {limits.quantity_max}, not {line.quantity}")
     if not line.line_id:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tallystick.core.codec import encode
 from tallystick.core.errors import IdReused, InvalidField, LimitReached, NotFound, StaleEtag
-from tallystick.core.limits import CELL_MAX
+from tallystick.core.limits import CELL_MAX, Limits
 from tallystick.core.order.decisions import Draft
 from tallystick.core.order.document import edit, etag, show
 from tallystick.core.order.facts import (
@@ -130,6 +130,12 @@ def edit_order(replica: Replica, command: EditOrder, now: Now, view: View) -> Ou
             {"etag": etag(shown)},
         )
     edited = edit(document, placed, changes, replica.client_id)
+    if len(edited.record.state) > replica.limits.document_bytes_max:
+        raise LimitReached(
+            "DOCUMENT_FULL",
+            f"the details of order {command.order_id} were edited too often; they stay as they are",
+            {"order_id": command.order_id},
+        )
     check_details("details", show(edited.record, placed), replica.limits)
     outcome = _record(replica, command, status, fact, now, view)
     view.put_document(key, edited.record)
@@ -198,8 +204,23 @@ def _replay(command: OrderWrite, status: OrderStatus, intent: Intent) -> Outcome
 
 
 def _unless(command: OrderWrite, status: OrderStatus, state: State) -> Outcome | None:
-    """The answer to a wish that is fulfilled already."""
+    """The answer to a wish that is fulfilled already, by another request: nothing is left to write."""
     return Outcome((), command.order_id, status.record, replayed=True) if status.state is state else None
+
+
+def _check_room(limits: Limits, order_id: str, status: OrderStatus, intent: Intent, view: View) -> None:
+    """Raises LimitReached for a fact too many. Money that moved and the end of the order find room longer."""
+    facts = len(status.record.intents)
+    last = intent.kind == IntentKind.PAYMENT or (intent.kind == IntentKind.CANCEL and not intent.lines)
+    bytes_max = limits.record_bytes_max * (2 if last else 1)
+    size = len(view.order_bytes(order_key(order_id)) or b"")
+    facts_max = limits.history_max if status.claims else min(limits.early_wishes_max, limits.history_max)
+    if facts >= facts_max or size > bytes_max:
+        raise LimitReached(
+            "HISTORY_FULL",
+            f"order {order_id} has {facts} facts in {size} bytes, the most it may",
+            {"order_id": order_id},
+        )
 
 
 def _record(
@@ -207,11 +228,6 @@ def _record(
 ) -> Outcome:
     """Write the intent and what follows from it. Raises LimitReached, and Refused for a wish that must be
     declined."""
-    if len(status.record.intents) >= replica.limits.history_max:
-        raise LimitReached(
-            "HISTORY_FULL",
-            f"order {command.order_id} has {len(status.record.intents)} facts, the most it may",
-            {"order_id": command.order_id},
-        )
+    _check_room(replica.limits, command.order_id, status, intent, view)
     delta = OrderRecord((), (intent,))
     return finish_order(replica, command.order_id, status.record, delta, now, view, asked=intent)

@@ -1,0 +1,234 @@
+"""Plain words to commands, and what came back to plain words: the language of the transcripts.
+
+    receive b1: 5 x, 2 y@north            adjust a1: -2 x because broken        overbook p1: 3 x
+    place o1 by ann for ada: 2 x at 20.00, 1 post untracked at 3.00; confirm by hand; hold 60 s; partial
+    confirm o1 as r1     extend o1 as r2 by 60 s     cancel o1 as r3: 1 of line 1 because too big
+    pay o1 p1 captured 20.00              edit o1 as e1: note = call first; tags. cleared
+    wait 15 min      sweep      commit      crash      show o1
+
+An order may also have `; discount 4.00` and `; note some words`. Below each line comes what was answered,
+what went into the frame, how the order stands, and each stock item that changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from tallystick.core.errors import Refused
+from tallystick.core.members import node_name
+from tallystick.core.order.document import show
+from tallystick.core.order.facts import Adjustment, AdjustmentKind, Body, ConfirmWhen, Line, PaymentKind
+from tallystick.core.order.status import fold
+from tallystick.core.replica import commands
+from tallystick.core.replica.commands import Command
+from tallystick.core.replica.keys import split_stock_key
+from tallystick.core.stock.rights import totals
+from tests.kit.describe import clock, describe, entry_lines, item
+from tests.kit.node import Node
+
+ME = 7
+MIDNIGHT = 1_700_006_400_000
+UNITS = {"s": 1_000, "min": 60_000, "h": 3_600_000}
+INDENT = "  "
+
+
+class Transcript:
+    """One node, from ten in the morning."""
+
+    def __init__(self) -> None:
+        self.node = Node(ME)
+        self.now = MIDNIGHT + 10 * 3_600_000
+
+    def run(self, text: str) -> str:
+        """The transcript with the answers that are given now."""
+        lines = []
+        for line in text.splitlines():
+            if line.startswith(INDENT):
+                continue
+            lines.append(line)
+            if line and not line.startswith("#"):
+                lines += [INDENT + answer for answer in self.answers(line)]
+        return "\n".join(lines) + "\n"
+
+    def answers(self, line: str) -> Iterator[str]:
+        verb = line.split()[0].rstrip(":")
+        if verb in _EVENTS:
+            yield from _EVENTS[verb](self, line)
+        else:
+            yield from self.step(_COMMANDS[verb](line))
+
+    def step(self, command: Command) -> Iterator[str]:
+        before = dict(self.node.view.stock)
+        try:
+            outcome = self.node.step(command, self.now)
+        except Refused as refused:
+            yield describe(refused)
+            return
+        yield describe(outcome)
+        for entry in outcome.entries:
+            yield from entry_lines(entry)
+        if outcome.order_id:
+            yield f"{outcome.order_id} is {describe(fold(outcome.record))}"
+        for key, stock in sorted(self.node.view.stock.items()):
+            if stock != before.get(key, self.node.tables.stock(key)):
+                yield f"stock {item(*split_stock_key(key))}: {describe(totals(stock))}"
+
+    def wait(self, line: str) -> Iterator[str]:
+        self.node.commit()
+        self.now += duration(line.removeprefix("wait "))
+        yield f"it is {clock(self.now)}"
+
+    def sweep(self, line: str) -> Iterator[str]:
+        """Expire what is due, as the sweeper does."""
+        for key in list(self.node.dump()["expiry"]):
+            if int.from_bytes(key[:8]) <= self.now:
+                yield from self.step(commands.ExpireHold(key[8:].decode()))
+
+    def commit(self, line: str) -> Iterator[str]:
+        self.node.commit()
+        yield f"{len(self.node.frames)} frames"
+
+    def crash(self, line: str) -> Iterator[str]:
+        lost = len(self.node.events)
+        self.node.crash()
+        yield f"{lost} events are lost"
+
+    def show(self, line: str) -> Iterator[str]:
+        key = line.split()[1].encode()
+        status = fold(self.node.view.order(key))
+        yield f"{key.decode()} is {describe(status)}"
+        details = show(self.node.view.document(key), status.counts.body.details if status.counts else {})
+        yield from (f"{name} = {value}" for name, value in details.items())
+
+
+# ------------------------------------------------------------------------------------------------ the grammar
+
+
+def match(pattern: str, text: str) -> re.Match[str]:
+    found = re.fullmatch(pattern, text)
+    assert found, f"not in the language of transcripts: {text!r}"
+    return found
+
+
+def duration(text: str) -> int:
+    number, unit = text.split()
+    return int(number) * UNITS[unit]
+
+
+def cents(text: str) -> int:
+    return round(float(text) * 100)
+
+
+def located(text: str) -> tuple[str, str]:
+    sku, _, location = text.partition("@")
+    return sku, location
+
+
+def because(text: str) -> tuple[str, str]:
+    rest, _, reason = text.partition(" because ")
+    return rest, reason
+
+
+def counted(text: str) -> tuple[tuple[str, str, int], ...]:
+    parts = (match(r"([+-]?\d+) (\S+)", part) for part in text.split(", "))
+    return tuple((*located(part[2]), int(part[1])) for part in parts)
+
+
+def _receive(line: str) -> Command:
+    found = match(r"receive (\S+): (.+)", line)
+    return commands.ReceiveStock(found[1], node_name(ME), counted(found[2]))
+
+
+def _adjust(line: str) -> Command:
+    said, reason = because(line)
+    found = match(r"adjust (\S+): (.+)", said)
+    return commands.AdjustStock(found[1], node_name(ME), counted(found[2]), reason)
+
+
+def _overbook(line: str) -> Command:
+    found = match(r"overbook (\S+): (\d+) (\S+)", line)
+    return commands.SetOverbooking(found[1], node_name(ME), *located(found[3]), limit=int(found[2]))
+
+
+def _place(line: str) -> Command:
+    found = match(r"place (\S+?)(?: by (\S+))?(?: for (\S+))?: (.+)", line)
+    first, *clauses = found[4].split("; ")
+    options = {clause.split()[0]: clause.split(" ", 1)[-1] for clause in clauses}
+    lines = []
+    for number, part in enumerate(first.split(", "), 1):
+        piece = match(r"(\d+) (\S+)( untracked)?(?: at ([\d.]+))?", part)
+        sku, location = located(piece[2])
+        amount = cents(piece[4] or "0")
+        lines.append(Line(str(number), sku, int(piece[1]), location, bool(piece[3]), 0, amount))
+    discount = cents(options.get("discount", "0"))
+    confirm = options.get("confirm", "on placing").replace(" ", "_").upper()
+    body = Body(
+        "EUR",
+        tuple(lines),
+        found[3] or "",
+        (Adjustment("d", int(AdjustmentKind.DISCOUNT), -discount),) if discount else (),
+        int(ConfirmWhen[confirm]) if "confirm" in options else 0,
+        duration(options["hold"]) if "hold" in options else 0,
+        2 if "partial" in options else 0,
+        {"note": options["note"]} if "note" in options else {},
+    )
+    return commands.PlaceOrder(found[1], body, found[2] or "")
+
+
+def _confirm(line: str) -> Command:
+    found = match(r"confirm (\S+) as (\S+)", line)
+    return commands.ConfirmOrder(found[1], found[2])
+
+
+def _extend(line: str) -> Command:
+    found = match(r"extend (\S+) as (\S+)(?: by (.+))?", line)
+    return commands.ExtendHold(found[1], found[2], duration(found[3]) if found[3] else 0)
+
+
+def _pay(line: str) -> Command:
+    found = match(r"pay (\S+) (\S+) (\S+) ([\d.]+)", line)
+    return commands.RecordPayment(found[1], found[2], int(PaymentKind[found[3].upper()]), cents(found[4]))
+
+
+def _cancel(line: str) -> Command:
+    said, reason = because(line)
+    found = match(r"cancel (\S+) as ([^\s:]+)(?:: (.+))?", said)
+    parts = [match(r"(\d+|all) of line (\S+)", part) for part in found[3].split(", ")] if found[3] else []
+    lines = tuple((part[2], 0 if part[1] == "all" else int(part[1])) for part in parts)
+    return commands.CancelOrder(found[1], found[2], lines, reason)
+
+
+def _edit(line: str) -> Command:
+    found = match(r"edit (\S+) as (\S+): (.+)", line)
+    changes: dict[str, str | None] = {}
+    replaced = []
+    for part in found[3].split("; "):
+        key, assigned, value = part.partition(" = ")
+        if assigned:
+            changes[key] = value
+        elif key.removesuffix(" cleared").endswith("."):
+            replaced.append(key.removesuffix(" cleared"))
+        else:
+            changes[key.removesuffix(" cleared")] = None
+    return commands.EditOrder(found[1], found[2], changes, tuple(replaced))
+
+
+_COMMANDS: dict[str, Callable[[str], Command]] = {
+    "receive": _receive,
+    "adjust": _adjust,
+    "overbook": _overbook,
+    "place": _place,
+    "confirm": _confirm,
+    "extend": _extend,
+    "pay": _pay,
+    "cancel": _cancel,
+    "edit": _edit,
+}
+_EVENTS: dict[str, Callable[[Transcript, str], Iterator[str]]] = {
+    "wait": Transcript.wait,
+    "sweep": Transcript.sweep,
+    "commit": Transcript.commit,
+    "crash": Transcript.crash,
+    "show": Transcript.show,
+}
