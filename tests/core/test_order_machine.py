@@ -271,4 +271,4 @@ def expected_of(order: Order) -> tuple[object, ...]:
 
 
 TestLife = pytest.mark.timeout(600)(Life.TestCase)
-TestLife.settings = settings(max_examples=100, stateful_step_count=60)
+TestLife.settings = settings(max_examples=80, stateful_step_count=50)
