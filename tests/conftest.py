@@ -17,6 +17,7 @@ settings.register_profile(
     max_examples=100,
     stateful_step_count=40,
     database=None,
+    report_multiple_bugs=False,
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
     suppress_health_check=_SLOW,
 )

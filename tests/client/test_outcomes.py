@@ -17,7 +17,6 @@ from tallystick import (
     Order,
     OrderState,
     OutcomeUnknown,
-    Overloaded,
     Unavailable,
 )
 from tests.node.driving import Blockade
@@ -148,9 +147,9 @@ async def test_a_busy_node_is_waited_for(tmp_path):
     async with serving(tmp_path / "small", calls_max=1) as served, Client(served.address) as late:
         holder = Client(served.address)
         await holder.receive_stock({"TEA": 5})
-        await holder.place_order(tea())  # its stream is the one call that the node takes
-        with pytest.raises(Overloaded):
-            await late.get_stock("TEA", timeout=0.4)
+        await holder.place_order(tea())  # its stream is the one that the node takes
+        with pytest.raises(Unavailable):
+            await late.place_order(tea(), timeout=0.4)
         waiting = asyncio.ensure_future(late.place_order(tea()))
         await holder.close()
         assert (await waiting).state is OrderState.CONFIRMED

@@ -28,7 +28,7 @@ def test_the_laws_hold(lattice, data):
 
 
 @pytest.mark.parametrize("lattice", RECORDS, ids=lambda lattice: lattice.name)
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=st.data())
 def test_equal_states_have_equal_bytes(lattice, data):
     a, b, c = data.draw(lattice.triples)

@@ -43,7 +43,7 @@ def test_names_on_disk_are_short_and_unique(record):
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_the_laws_hold(record, data):
     value = data.draw(values_of(record))

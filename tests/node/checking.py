@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+import msgspec
+
 from tallystick.core.codec import decode
 from tallystick.core.frame import Frame, decode_events, decode_frame, verify_chain
 from tallystick.core.order.document import show
@@ -17,6 +19,7 @@ from tallystick.core.order.facts import decode_order
 from tallystick.core.order.status import LIVE, OrderStatus, State, fold
 from tallystick.core.replica.apply import apply_entries
 from tallystick.core.replica.keys import split_stock_key
+from tallystick.core.replica.outcome import EntryKind
 from tallystick.core.replica.view import View, decode_document
 from tallystick.core.stock.receipts import BookingKind, BookingRecord
 from tallystick.core.stock.rights import EMPTY_STOCK, Stock, rights, totals
@@ -100,12 +103,27 @@ def check_log(store: Store, tables: Tables) -> None:
     ((replica, head),) = load_vector(store).items()
     assert {frame.origin for frame in frames} == {replica}
     assert verify_chain(frames) == head
+    check_rows_written_once(frames)
     joined = Joined()
     for frame in frames:
         joined.join(frame)
     for table in COMPARED:
         assert joined.tables[table] == tables[table], table
     assert documents(joined.tables) == documents(tables)
+
+
+def check_rows_written_once(frames: list[Frame]) -> None:
+    """What a frame did to an item is written once, in its last event."""
+    for frame in frames:
+        *events, last = [stock_names(event) for event in decode_events(frame)]
+        assert not any(events)
+        assert len(last) == len(set(last))
+
+
+def stock_names(entries: list[msgspec.Raw]) -> list[str]:
+    """The items whose rows an event writes."""
+    read = [msgspec.msgpack.decode(entry, type=tuple[int, str, msgspec.Raw]) for entry in entries]
+    return [name for kind, name, _ in read if kind == EntryKind.STOCK]
 
 
 def documents(tables: Tables) -> dict[bytes, tuple[Any, Any]]:

@@ -21,7 +21,7 @@ SKUS = ("tea", "milk", "salt", "rice", "scarce")
 CUSTOMERS = ("ann", "bob", "cleo", "")
 PLENTY = 1_000_000
 CALL_S = 30.0
-_STREAMS, _CALLERS, _MESSAGE_ORDERS = 4, 5, 20
+_STREAMS, _CALLERS, _MESSAGE_ORDERS, _UNDER_WAY = 3, 5, 20, 3
 _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
@@ -141,22 +141,25 @@ class Load:
         return known
 
     async def _stream(self) -> None:
-        """One message at a time: Python's gRPC forgets what has arrived when a write fails because the stream
-        has ended. So a stop leaves no doubts here, and a crash enough."""
+        """Always three messages under way."""
         call = self._client.orders.PlaceOrders(timeout=CALL_S)
         await call.read()
+        sent: list[Known] = []
+        answered = 0
         while True:
-            sent = [self._draw() for _ in range(_MESSAGE_ORDERS)]
-            message = order_service_pb2.PlaceOrdersRequest()
-            for number, known in enumerate(sent):
-                message.orders.add(number=number, order=known.asked)
-            # If writing fails, reading says why.
-            with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
-                await call.write(message)
+            while len(sent) < answered + _UNDER_WAY * _MESSAGE_ORDERS:
+                message = order_service_pb2.PlaceOrdersRequest()
+                for _ in range(_MESSAGE_ORDERS):
+                    sent.append(self._draw())
+                    message.orders.add(number=len(sent) - 1, order=sent[-1].asked)
+                # If writing fails, reading says why.
+                with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                    await call.write(message)
             response = await call.read()
             assert response is not grpc.aio.EOF
             for answer in response.answers:
                 self._answered(sent[answer.number], answer, response.write)
+            answered += len(response.answers)
 
     def _answered(self, known: Known, answer: Any, write: Any) -> None:
         known.wish = None

@@ -10,22 +10,32 @@ import pytest
 
 from tallystick.core.clock import Head
 from tallystick.core.codec import decode
-from tallystick.core.frame import decode_frame, verify_chain
+from tallystick.core.frame import EVENTS_MAX, decode_events, decode_frame, verify_chain
 from tallystick.core.order.facts import decode_order
 from tallystick.core.order.status import State, fold
 from tallystick.core.replica import step
 from tallystick.core.replica.commands import (
-    CancelOrder,
     ConfirmOrder,
+    ExpireHold,
     ReceiveStock,
 )
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.stock.rights import rights
-from tallystick.node.engine import Internal, NotStarted, StorageFull
+from tallystick.node.engine import Internal, NotStarted, Rotten, StorageFull
 from tallystick.store.memory import Fault, MemoryBackend
 from tallystick.store.port import StoreBroken, Table
-from tests.node.checking import check_store, tables_of
-from tests.node.driving import IDENTITY, NODE, Asked, Blockade, Clock, Driven, driving, open_memory
+from tests.node.checking import check_store, stock_names, tables_of
+from tests.node.driving import (
+    IDENTITY,
+    NODE,
+    PATIENCE_S,
+    Asked,
+    Blockade,
+    Clock,
+    Driven,
+    driving,
+    open_memory,
+)
 from tests.node.logs import take_errors
 from tests.node.workload import hold, sale
 
@@ -68,6 +78,17 @@ async def test_a_job_larger_than_a_commit_goes_alone(stocked):
     assert [isinstance(result, Outcome) for result in answered.results] == [True] * 100 + [False] * 200
     assert backend.version - before <= 2
     check_store(driven.store)
+
+
+async def test_a_row_is_in_the_frame_that_changed_it(stocked):
+    """Two frames of one commit: what the first did to an item is not told again by the second."""
+    driven, _ = stocked
+    await driven.do(ReceiveStock("r-2", NODE, (("tea", "", 1_000), ("milk", "", 1))))
+    await driven.ask(*(sale(f"o-{number}", 1) for number in range(EVENTS_MAX)), sale("last", 1, "milk"))
+    *_, first, second = check_store(driven.store)[Table.FRAMES].values()
+    for data, events, names in ((first, EVENTS_MAX, ["tea\0"]), (second, 1, ["milk\0"])):
+        *_, last = decoded = decode_events(decode_frame(data))
+        assert (len(decoded), stock_names(last)) == (events, names)
 
 
 async def test_a_token_is_the_head_after_the_commit(stocked):
@@ -141,8 +162,9 @@ async def test_a_disk_that_is_gone_ends_it_at_a_read():
     backend = MemoryBackend()
     async with driving(backend) as driven:
         backend.close()
-        driven.engine.submit(Asked(CancelOrder("o-1", "c-1")))
-        assert isinstance(await driven.broken, StoreBroken)
+        # The gate has looked at the disk a moment ago: what finds it gone is the look-up of the receipt.
+        driven.engine.submit(Asked(ReceiveStock("r-1", NODE, (("tea", "", 9),))))
+        assert isinstance(await asyncio.wait_for(driven.broken, PATIENCE_S), StoreBroken)
 
 
 class Poison:
@@ -234,6 +256,17 @@ async def test_a_job_whose_time_is_over_is_not_begun(stocked):
     assert (await in_time.done).outcome.record.claims
 
 
+async def test_a_hold_is_not_ended_a_moment_too_early(stocked):
+    """Whoever asks for it: the owner's clock decides."""
+    driven, _ = stocked
+    await driven.do(hold("o-1", 1))
+    driven.clock.ms += 9_999
+    assert not (await driven.do(ExpireHold("o-1"))).entries
+    driven.clock.ms += 1
+    assert (await driven.do(ExpireHold("o-1"))).entries
+    assert not (await driven.do(ExpireHold("o-1"))).entries
+
+
 async def until_state(driven: Driven, order_id: str, state: State) -> None:
     """Ask the engine for nothing until the sweeper has come round. Bounded."""
     for _ in range(20_000):
@@ -270,6 +303,28 @@ async def test_near_full_callers_are_refused_and_holds_still_end():
         backend.map_bytes = 1 << 30
         assert (await driven.do(ConfirmOrder("o-2", "c"))).record.decisions
         check_store(driven.store)
+
+
+async def test_near_full_what_was_done_before_is_still_answered(logs):
+    """A rotten record among that once ended the process."""
+    backend = MemoryBackend(reserve_bytes=1_000)
+    async with driving(backend) as driven:
+        await driven.do(ReceiveStock("r-1", NODE, (("tea", "", 10),)))
+        await driven.do(sale("o-1", 1))
+        await driven.do(sale("rotten", 1))
+        backend.map_bytes = backend.capacity().used_bytes
+        for number in range(20):
+            await driven.ask(sale(f"p-{number}", 1))
+        assert (await driven.do(sale("o-1", 1))).replayed
+        assert isinstance((await driven.ask(sale("o-1", 2))).refused, StorageFull)
+        backend.rot(Table.ORDERS, b"rotten", 80)
+        first, bad, last = (Asked(sale(name, 1)) for name in ("o-1", "rotten", "o-2"))
+        for job in (first, bad, last):
+            driven.engine.submit(job)
+        assert (await first.done).outcome.replayed
+        assert isinstance((await bad.done).refused, Rotten)
+        assert isinstance((await last.done).refused, StorageFull)
+    assert set(take_errors(logs)) == {"a record is corrupt"}
 
 
 async def test_a_hold_that_could_not_be_ended_for_want_of_room_is_ended_later():

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
+
 import pytest
 
+from tallystick.cli.exit_codes import ExitCode
 from tallystick.core.clock import Dot, Head
 from tallystick.core.errors import Refused
 from tallystick.core.replica.commands import ExpireHold, ReceiveStock
 from tallystick.core.replica.keys import frame_key
 from tallystick.node.identity import encode_vector, progress_rows
 from tallystick.node.opening import DamagedLog, NoCluster, open_store
+from tallystick.store.lmdb_backend import LmdbBackend
 from tallystick.store.memory import MemoryBackend
 from tallystick.store.port import CorruptRecord, StoreLocked, Table
 from tallystick.store.store import Store
 from tests.node.checking import check_store, tables_of
-from tests.node.driving import BACKLOG_EVENTS, IDENTITY, NODE, Clock, driving, open_memory
+from tests.node.driving import BACKLOG_EVENTS, IDENTITY, NODE, Clock, Driven, driving, open_memory
 from tests.node.workload import Day, hold
+from tests.nodes import run_tally
 
 EVENTS = 220
 
@@ -192,3 +198,28 @@ def test_opening_a_damaged_log_lets_go_of_the_directory(tmp_path):
     for _ in range(2):
         with pytest.raises(DamagedLog, match=f"at event {Dot(replica, 1)}: shorter than a header"):
             open_there(tmp_path)
+
+
+@pytest.mark.process
+async def test_an_operator_is_told_which_event_is_damaged(tmp_path):
+    clock = Clock()
+    opened = open_there(tmp_path / "node", new_cluster=True)
+    driven = Driven(opened, clock, client_id=7, sweep_ms=60_000, events_max=64)
+    for command in Day(4, clock, opened.identity).commands(5):
+        await driven.ask(command)
+    shutil.copytree(tmp_path / "node", tmp_path / "crashed")  # the engine writes nothing by itself by now
+    await driven.stop()
+    driven.store.close()
+    backend = LmdbBackend(tmp_path / "crashed", map_bytes=1 << 26, reserve_bytes=0)
+    with backend.snapshot() as snapshot:
+        *_, (key, data) = snapshot.scan(Table.FRAMES)
+    backend.commit({Table.FRAMES: {key: data[:-1] + bytes([data[-1] ^ 1])}})
+    backend.close()
+    ended = await asyncio.to_thread(
+        run_tally, "node", "start", "--listen", "127.0.0.1:0", "--data", str(tmp_path / "crashed")
+    )
+    event = Dot(opened.identity.replica, int.from_bytes(key[8:16]))
+    assert f"the log is damaged at event {event}: hash differs from its content" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert ended.stdout == ""
+    assert ended.returncode == ExitCode.NODE_FAULT

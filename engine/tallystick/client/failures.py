@@ -76,6 +76,7 @@ _REASONS: Mapping[str, _Rule] = {
     "NODE_STOPPING": _Rule(errors.Unavailable, retryable=True),
     "NOT_STARTED": _Rule(errors.Unavailable),
     "BEHIND_TOKEN": _Rule(errors.BehindToken, retryable=True),
+    "CORRUPT_RECORD": _Rule(errors.NodeFault),
     "INTERNAL": _Rule(errors.NodeFault),
 }
 

@@ -314,10 +314,10 @@ class Engine:
             if isinstance(command, Refused):
                 results.append(command)
                 continue
-            if full is not None and type(command) is not ExpireHold:
-                results.append(self._known(command, now) or full)
-                continue
             try:
+                if full is not None and type(command) is not ExpireHold:
+                    results.append(self._known(command, now) or full)
+                    continue
                 outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
                 if outcome.entries:
                     sealer.add(outcome.entries)
