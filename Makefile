@@ -85,7 +85,7 @@ $(STAMP): pyproject.toml requirements.lock
 	else \
 		echo "pyproject.toml or requirements.lock changed: updating $(VENV), a few seconds."; \
 	fi; \
-	{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock && \
+	{ $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock && \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
 	} > $(VENV)/install.log 2>&1 || { \
 		tail -n 20 $(VENV)/install.log; echo "Installing failed; all of the output is in $(VENV)/install.log."; exit 1; }

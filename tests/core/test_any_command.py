@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -17,6 +17,7 @@ from tallystick.core.limits import CELL_MAX
 from tallystick.core.members import node_name
 from tallystick.core.order.facts import Adjustment, Body, Line
 from tallystick.core.replica import commands
+from tests.kit.effort import effort
 from tests.kit.indexes import check_indexes
 from tests.kit.node import Node, overlay_of, rebuilt
 
@@ -93,7 +94,7 @@ def busy_node() -> Node:
 
 
 @pytest.mark.parametrize("kind", ANY, ids=lambda kind: kind.__name__)
-@settings(max_examples=60)
+@effort(60)
 @given(data=st.data())
 def test_any_command_is_carried_out_or_refused(kind, data):
     node = busy_node()

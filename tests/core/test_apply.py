@@ -7,7 +7,7 @@ from typing import Any
 import msgpack
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -31,6 +31,7 @@ from tallystick.core.replica.outcome import EntryKind
 from tallystick.core.replica.view import View
 from tallystick.core.stock.receipts import Booking, BookingKind, BookingRecord
 from tallystick.core.stock.rights import Row
+from tests.kit.effort import effort
 from tests.kit.indexes import check_indexes
 from tests.kit.node import Tables, overlay_of
 from tests.kit.records import integers, values_of
@@ -206,7 +207,7 @@ absurd = st.one_of(
 )
 
 
-@settings(max_examples=80)
+@effort(80)
 @given(st.lists(absurd, min_size=1, max_size=4))
 def test_whatever_is_said_is_joined_once_or_skipped(entries):
     """Well-typed nonsense: what passes leaves tables that agree, and coming twice changes nothing."""

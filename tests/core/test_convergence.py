@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -26,6 +25,7 @@ from tallystick.core.replica import commands
 from tallystick.core.replica.commands import Command
 from tallystick.core.stock.rights import rights, totals
 from tests.kit import orders as make
+from tests.kit.effort import effort
 from tests.kit.indexes import check_indexes
 from tests.kit.node import Dump, Node, rebuilt
 
@@ -212,4 +212,4 @@ def test_a_frame_that_is_not_next_is_not_taken():
 
 
 TestCluster = pytest.mark.timeout(600)(Cluster.TestCase)
-TestCluster.settings = settings(max_examples=100, stateful_step_count=40)
+TestCluster.settings = effort(80, stateful_step_count=40)

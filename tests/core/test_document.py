@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.core.order.document import (
@@ -17,6 +17,7 @@ from tallystick.core.order.document import (
     etag,
     show,
 )
+from tests.kit.effort import effort
 
 PLACED = {"note": "call first", "email": "a@b", "tags.gift": "1"}
 words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
@@ -135,7 +136,7 @@ def deliveries(draw: st.DrawFn, said: list[Said]) -> list[DocumentUpdate]:
     return order
 
 
-@settings(max_examples=60)
+@effort(60)
 @given(st.data())
 def test_equal_updates_show_equal_details_in_any_order_that_frames_arrive_in(data):
     said = data.draw(histories())

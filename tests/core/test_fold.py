@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -29,6 +29,7 @@ from tallystick.core.order.facts import (
     join_orders,
 )
 from tallystick.core.order.status import STATELESS, TRANSITIONS, State, fold, open_wishes
+from tests.kit.effort import effort
 from tests.kit.lattices import order_worlds
 
 # The same table as the engine's, drawn. "=" leaves the state; an empty cell is out of place.
@@ -271,7 +272,7 @@ def everything_read(record: OrderRecord) -> tuple[object, ...]:
     return status.state, money, claims, live, status.conflicts, status.updated_hlc
 
 
-@settings(max_examples=100)
+@effort(100)
 @given(st.data())
 def test_any_set_of_facts_has_one_status_however_it_came_together(data):
     """Shuffled, doubled, split and joined: absurd sets too."""

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import msgpack
 import msgspec
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tallystick.core.clock import EMPTY_HEAD, Dot, Head
@@ -22,6 +22,7 @@ from tallystick.core.frame import (
     follows,
     verify_chain,
 )
+from tests.kit.effort import effort
 
 u64 = st.integers(0, (1 << 64) - 2)
 digests = st.binary(min_size=32, max_size=32)
@@ -148,7 +149,7 @@ def test_only_a_frame_error_escapes_for_any_bytes(noise, frame, data):
         assert found.data == bytes_ == frame.data
 
 
-@settings(max_examples=50)
+@effort(50)
 @given(st.lists(events, min_size=1, max_size=5), st.data())
 def test_a_chain_is_verified(commits, data):
     head, chain = EMPTY_HEAD, []

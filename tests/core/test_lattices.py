@@ -6,13 +6,14 @@ from itertools import pairwise
 from typing import get_type_hints
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.core.clock import Head, forks, join_vectors
 from tallystick.core.codec import Record
 from tallystick.core.members import Member, MemberState, join_members
 from tests.kit import laws
+from tests.kit.effort import effort
 from tests.kit.lattices import LATTICES, vectors
 from tests.kit.records import all_records
 
@@ -28,7 +29,7 @@ def test_the_laws_hold(lattice, data):
 
 
 @pytest.mark.parametrize("lattice", RECORDS, ids=lambda lattice: lattice.name)
-@settings(max_examples=30)
+@effort(30)
 @given(data=st.data())
 def test_equal_states_have_equal_bytes(lattice, data):
     a, b, c = data.draw(lattice.triples)

@@ -6,13 +6,14 @@ must be what the shop says. Groups of events commit together; a crash loses the 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
 from tallystick.core.errors import InsufficientStock, Refused
 from tallystick.core.limits import Limits
@@ -26,9 +27,10 @@ from tallystick.core.replica.keys import stock_key
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.stock.rights import Stock, totals
 from tests.kit import orders as make
+from tests.kit.effort import effort
 from tests.kit.indexes import check_indexes
 from tests.kit.node import Dump, Node, overlay_of, rebuilt
-from tests.kit.shop import AGAIN, Item, No, Order, Shop
+from tests.kit.shop import AGAIN, BY_HAND, ON_AUTHORIZATION, ON_CAPTURE, Item, No, Order, Shop
 
 ME = 7
 aims = st.integers(0, 255)
@@ -44,6 +46,20 @@ SAYS = {
     commands.ReceiveStock: Shop.receive,
     commands.AdjustStock: Shop.adjust,
     commands.SetOverbooking: Shop.set_overbooking,
+}
+
+
+# The same id with other contents, or with what does not count as contents: who asks.
+OTHERWISE: dict[type, Callable[[Any, int], Any]] = {
+    commands.PlaceOrder: lambda c, n: c._replace(body=replace(c.body, customer=f"c{n}")),
+    commands.ConfirmOrder: lambda c, n: c._replace(actor=f"a{n}"),
+    commands.ExtendHold: lambda c, n: c._replace(hold_ms=n * 10_000),
+    commands.RecordPayment: lambda c, n: c._replace(kind=1 + n % 6, amount=n * 10),
+    commands.CancelOrder: lambda c, n: c._replace(reason=f"w{n}"),
+    commands.EditOrder: lambda c, n: c._replace(changes={**c.changes, "email": f"e{n}"}),
+    commands.ReceiveStock: lambda c, n: c._replace(items=((*c.items[0][:2], n),)),
+    commands.AdjustStock: lambda c, n: c._replace(reason=f"w{n}"),
+    commands.SetOverbooking: lambda c, n: c._replace(limit=n),
 }
 
 
@@ -102,13 +118,32 @@ class Life(RuleBasedStateMachine):
         self.ask(self.aimed(command, aim))
 
     @precondition(has_orders)
-    @rule(command=make.payments, aim=aims)
-    def pay_what_is_lacking(self, command, aim):
+    @rule(command=make.payments, aim=aims, kind=st.sampled_from([1, 2, 2]))
+    def pay_what_is_lacking(self, command, aim, kind):
         """So that orders get paid at all."""
         command = self.aimed(command, aim)
         order = self.shop.orders.get(command.order_id)
         if order is not None and order.body is not None and order.price > order.kept:
-            self.ask(command._replace(kind=2, amount=order.price - order.kept, currency=""))
+            self.ask(command._replace(kind=kind, amount=order.price - order.kept, currency=""))
+
+    @rule(
+        command=make.placings,
+        when=st.sampled_from([ON_AUTHORIZATION, ON_CAPTURE, BY_HAND]),
+        kinds=st.lists(st.sampled_from([1, 2, 2, 3, 4, 5, 6]), min_size=1, max_size=3),
+        late=st.booleans(),
+    )
+    def buy(self, command, when, kinds, late):
+        """A checkout, paid in time or too late: what asks for another hold, and money that goes back."""
+        self.asked += 1
+        order_id = f"n{self.asked}"
+        body = replace(command.body, confirm_when=when, shortage_mode=2)
+        self.ask(command._replace(order_id=order_id, body=body))
+        if late:
+            self.wait_for(1_000_000)
+        for number, kind in enumerate(kinds):
+            order = self.shop.orders.get(order_id)
+            amount = max(1, order.price if order else 1)
+            self.ask(commands.RecordPayment(order_id, f"p{number}", kind, amount))
 
     @precondition(has_orders)
     @rule(command=make.cancellations, aim=aims)
@@ -136,8 +171,11 @@ class Life(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1, 10, 60, 1_000, 1_000]), sweep=st.sampled_from([True, True, False]))
     def wait(self, seconds, sweep):
         """Time passes between groups; the sweeper may come by. It looks at every hold, and ends those due."""
+        self.wait_for(seconds * 1_000, sweep=sweep)
+
+    def wait_for(self, ms: int, *, sweep: bool = True) -> None:
         self.commit()
-        self.now += seconds * 1_000
+        self.now += ms
         for key in list(self.node.tables.rows["expiry"]) if sweep else []:
             outcome = self.ask(commands.ExpireHold(key[8:].decode()))
             assert bool(outcome.entries) == (int.from_bytes(key[:8]) <= self.now)
@@ -154,28 +192,38 @@ class Life(RuleBasedStateMachine):
         assert outcome.entries == ()
         assert overlay_of(self.node.view) == before
 
-    @rule()
-    def commit(self):
+    @precondition(lambda self: self.accepted or self.group)
+    @rule(data=st.data(), other=st.integers(1, 9))
+    def use_an_id_again(self, data, other):
+        """Another request under the id of one that was carried out: refused, unless it only seems another."""
+        command: Any = data.draw(st.sampled_from(self.accepted + self.group))
+        self.ask(OTHERWISE[type(command)](command, other))
+
+    @rule(data=st.data(), how=st.sampled_from(["commit", "commit", "crash", "rebuild"]))
+    def end_the_group(self, data, how):
+        if how == "crash":
+            self.crash()
+        self.commit()
+        if how == "rebuild":
+            self.rebuild(data)
+
+    def commit(self) -> None:
         self.node.commit()
         self.committed = deepcopy(self.shop)
         self.accepted += self.group
         self.group = []
 
-    @rule()
-    def crash(self):
+    def crash(self) -> None:
         """What was not committed never happened; its ids are free again."""
         self.node.crash()
         self.shop = deepcopy(self.committed)
         self.group = []
 
-    @rule(data=st.data())
-    def rebuild(self, data):
+    def rebuild(self, data: st.DataObject) -> None:
         """Frames joined into empty tables, some of them again and again, are the state that steps wrote."""
-        self.commit()
         deliveries = list(self.node.frames)
-        if deliveries:
-            for at in data.draw(st.lists(st.integers(0, len(deliveries) - 1), max_size=3)):
-                deliveries.insert(data.draw(st.integers(at + 1, len(deliveries))), deliveries[at])
+        for at in data.draw(st.lists(st.integers(0, len(deliveries) - 1), max_size=3)) if deliveries else ():
+            deliveries.insert(data.draw(st.integers(at + 1, len(deliveries))), deliveries[at])
         mine, told = self.node.dump(), rebuilt(deliveries)
         assert told == mine
 
@@ -271,4 +319,4 @@ def expected_of(order: Order) -> tuple[object, ...]:
 
 
 TestLife = pytest.mark.timeout(600)(Life.TestCase)
-TestLife.settings = settings(max_examples=80, stateful_step_count=50)
+TestLife.settings = effort(80, stateful_step_count=50)

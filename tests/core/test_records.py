@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgpack
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.core.codec import DecodeError, decode, encode, is_canonical
@@ -13,6 +13,7 @@ from tallystick.core.members import Member
 from tallystick.core.order.facts import Body, Line, OrderRecord
 from tallystick.core.stock.rights import Row
 from tests.kit import laws
+from tests.kit.effort import effort
 from tests.kit.records import all_records, values_of
 
 RECORDS = all_records()
@@ -43,7 +44,7 @@ def test_names_on_disk_are_short_and_unique(record):
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.__name__)
-@settings(max_examples=25)
+@effort(25)
 @given(data=st.data())
 def test_the_laws_hold(record, data):
     value = data.draw(values_of(record))

@@ -28,7 +28,7 @@ from tests.node.nursery import Life, Nursery, nursery
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
-LIVES, LIVES_MAX = 10, 40
+LIVES, LIVES_MAX = 8, 40
 SEEDS = range(4)
 BACKLOG = 1_000
 SETTINGS = {"region": "eu", "backlog_events": BACKLOG, "reserve": 0, "map_size": 4 << 30}

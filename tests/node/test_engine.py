@@ -340,6 +340,25 @@ async def test_a_hold_that_could_not_be_ended_for_want_of_room_is_ended_later():
         check_store(driven.store)
 
 
+async def test_holds_that_cannot_be_ended_do_not_stand_in_the_way_of_others(logs):
+    """A sweep takes the first few that are due. If those stayed where they are, it once took no others."""
+    backend, clock = MemoryBackend(), Clock()
+    async with driving(backend, clock, sweep_ms=10) as driven:
+        await driven.do(ReceiveStock("r-1", NODE, (("tea", "", 1_000),)))
+        await driven.ask(*(hold(f"o-{number:03}", 1) for number in range(600)))
+        await driven.do(hold("behind", 1, 10_001))
+        for number in range(600):
+            backend.rot(Table.ORDERS, f"o-{number:03}".encode(), 80)
+        clock.ms += 10_001
+        await until_state(driven, "behind", State.EXPIRED)
+        # Nor are they tried again and again while nothing else is due.
+        await driven.do(sale("o", 1))
+        tried = len(logs)
+        await driven.do(sale("p", 1))
+        assert len(logs) == tried == 600
+    assert set(take_errors(logs)) == {"a record is corrupt"}
+
+
 async def test_a_stop_without_room_is_still_a_stop():
     """It once ended as if the engine had crashed."""
     backend = MemoryBackend()

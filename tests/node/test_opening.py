@@ -6,10 +6,13 @@ import asyncio
 import shutil
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tallystick.cli.exit_codes import ExitCode
 from tallystick.core.clock import Dot, Head
 from tallystick.core.errors import Refused
+from tallystick.core.frame import encode_frame
 from tallystick.core.replica.commands import ExpireHold, ReceiveStock
 from tallystick.core.replica.keys import frame_key
 from tallystick.node.identity import encode_vector, progress_rows
@@ -17,6 +20,7 @@ from tallystick.node.opening import DamagedLog, NoCluster, open_store
 from tallystick.store.lmdb_backend import LmdbBackend
 from tallystick.store.memory import MemoryBackend
 from tallystick.store.port import CorruptRecord, StoreLocked, Table
+from tallystick.store.record import pack_rows
 from tallystick.store.store import Store
 from tests.node.checking import check_store, tables_of
 from tests.node.driving import BACKLOG_EVENTS, IDENTITY, NODE, Clock, Driven, driving, open_memory
@@ -109,19 +113,44 @@ async def test_holds_are_found_again_after_a_crash():
         check_store(driven.store)
 
 
-def frames_in(backend: MemoryBackend) -> list[bytes]:
+def frames_in(backend: MemoryBackend) -> list[tuple[bytes, bytes]]:
     with backend.snapshot() as snapshot:
-        return [key for key, _ in snapshot.scan(Table.FRAMES)]
+        return list(snapshot.scan(Table.FRAMES))
 
 
-@pytest.mark.parametrize("bit", [0, 9 * 8, 100 * 8, 140 * 8])
-async def test_a_frame_that_rotted_is_named(bit):
+@pytest.fixture(scope="module")
+async def crashed():
+    """A disk on which some frames are in no checkpoint, and those frames."""
     backend, copies = MemoryBackend(), list[MemoryBackend]()
     await work(backend, 1, copies, every=EVENTS)
-    damaged = copies[-1]
-    replayed = open_memory(damaged.clone()).store.backlog
-    key = frames_in(damaged)[-replayed // 2]
-    damaged.rot(Table.FRAMES, key, bit)
+    replayed = open_memory(copies[-1].clone()).store.backlog
+    assert replayed > 10
+    return copies[-1], frames_in(copies[-1])[-replayed:]
+
+
+def spoiled(draw: st.DrawFn, data: bytes, other: bytes) -> bytes:
+    """Bytes that are almost this frame."""
+    match draw(st.integers(0, 3)):
+        case 0:
+            at = draw(st.integers(0, 8 * len(data) - 1))
+            return data[: at // 8] + bytes([data[at // 8] ^ 1 << at % 8]) + data[at // 8 + 1 :]
+        case 1:
+            return data[: draw(st.integers(0, len(data) - 1))]
+        case 2:
+            return data + draw(st.binary(min_size=1, max_size=9))
+        case _:
+            return other
+
+
+@settings(max_examples=150)
+@given(data=st.data())
+def test_a_frame_that_rotted_is_named(crashed, data):
+    disk, frames = crashed
+    at = data.draw(st.integers(0, len(frames) - 1))
+    key, frame = frames[at]
+    damaged = disk.clone()
+    bad = data.draw(st.composite(spoiled)(frame, frames[at - 1][1]))
+    damaged.commit({Table.FRAMES: {key: bad}})
     with pytest.raises(DamagedLog) as caught:
         open_memory(damaged)
     first = int.from_bytes(key[8:16])
@@ -130,12 +159,38 @@ async def test_a_frame_that_rotted_is_named(bit):
     assert f"damaged at event {NODE}:{first}: " in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [[(1, "o-1", 5)]],
+        [[(1, "o-1", {"c": 7})]],
+        [["x"]],
+        [[(2, "tea\0", {"re": "many"})]],
+        [[(1, b"o", {})], 5],
+        [],
+    ],
+)
+async def test_a_frame_that_says_nothing_is_named(entries):
+    """Its hash is right: no disk did this, but a bug, once."""
+    backend, replica = MemoryBackend(), IDENTITY.replica
+    async with driving(backend) as driven:
+        await driven.do(ReceiveStock("r-1", NODE, (("tea", "", 10),)))
+        copy, head = backend.clone(), driven.engine.head
+    frame = encode_frame(replica, head, 1, entries)
+    frame = frame._replace(events=max(1, frame.events))
+    rows = {frame_key(replica, frame.first, frame.digest): frame.data}
+    vector = encode_vector({replica: frame.head})
+    copy.commit({Table.FRAMES: rows, Table.META: pack_rows(Table.META, progress_rows(vector, 1))})
+    with pytest.raises(DamagedLog, match=f"at event {NODE}:{frame.first}: "):
+        open_memory(copy)
+
+
 @pytest.mark.parametrize("from_end", [1, 2, 5])
 async def test_a_frame_that_is_missing_is_named(from_end):
     backend, copies = MemoryBackend(), list[MemoryBackend]()
     await work(backend, 2, copies, every=EVENTS)
     damaged = copies[-1]
-    key = frames_in(damaged)[-from_end]
+    key, _ = frames_in(damaged)[-from_end]
     damaged.commit({Table.FRAMES: {key: None}})
     with pytest.raises(DamagedLog, match=f"at event {NODE}:{int.from_bytes(key[8:16])}: "):
         open_memory(damaged)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
+import pytest
+
+from tallystick.core.limits import Limits
 from tallystick.v1 import order_pb2, order_service_pb2
 from tests.node.driving import Blockade
 from tests.rpc.asking import (
@@ -11,16 +15,19 @@ from tests.rpc.asking import (
     CANCELLED,
     HELD,
     cancel,
+    edit,
     get,
+    get_stock,
     hold,
     list_orders,
     order,
+    pay,
     place,
     place_all,
     receive,
 )
 from tests.rpc.refusals import read_status, refusal
-from tests.rpc.serving import CALL_S, until
+from tests.rpc.serving import CALL_S, serving, start, until
 
 MEBIBYTE = 1 << 20
 
@@ -151,3 +158,46 @@ async def test_work_that_nobody_waits_for_is_not_begun(served):
         assert (await refusal(get(served, name))).reason == "ORDER_NOT_FOUND"
     assert [one.id for one in (await list_orders(served)).orders] == ["last"]
     assert (await cancel(served, "last")).order.state == CANCELLED
+
+
+SMALLER = [
+    ({"lines_max": 1}, lambda s: place(s, order("o-2", ("tea", 1), ("tea", 1))), "INVALID_FIELD"),
+    ({"order_id_bytes_max": 3}, lambda s: place(s, order("o-22", ("tea", 1))), "INVALID_FIELD"),
+    ({"sku_bytes_max": 3}, lambda s: get_stock(s, "milk"), "INVALID_FIELD"),
+    (
+        {"customer_bytes_max": 3},
+        lambda s: place(s, order("o-2", ("tea", 1), customer="anna")),
+        "INVALID_FIELD",
+    ),
+    ({"quantity_max": 2}, lambda s: place(s, order("o-2", ("tea", 3))), "INVALID_FIELD"),
+    ({"text_bytes_max": 8}, lambda s: cancel(s, "o-1", "c", reason="x" * 9), "INVALID_FIELD"),
+    ({"tags_max": 1}, lambda s: edit(s, "o-1", "e", tags=["a", "b"]), "INVALID_FIELD"),
+    ({"hold_ms_min": 20_000}, lambda s: place(s, hold("o-2", ("tea", 1), hold_s=19)), "INVALID_FIELD"),
+    ({"hold_ms_max": 20_000}, lambda s: place(s, hold("o-2", ("tea", 1), hold_s=21)), "INVALID_FIELD"),
+    ({"page_size_max": 10}, lambda s: list_orders(s, page_size=11), "INVALID_FIELD"),
+    ({"history_max": 1}, lambda s: pay(s, "o-1", 1, "p-2"), "HISTORY_FULL"),
+    ({"record_bytes_max": 1}, lambda s: edit(s, "o-1", "e", note="a"), "HISTORY_FULL"),
+    ({"document_bytes_max": 100}, lambda s: edit(s, "o-1", "e", note="x" * 200), "DOCUMENT_FULL"),
+]
+
+
+@pytest.mark.parametrize(("limit", "call", "reason"), SMALLER)
+async def test_every_limit_may_be_smaller(tmp_path, limit, call, reason):
+    served = await start(tmp_path / "node")
+    await receive(served, tea=10)
+    await place(served, order("o-1", ("tea", 1)))
+    await pay(served, "o-1", 1, "p-1")
+    before = await get(served, "o-1")
+    await served.stop()
+    async with serving(tmp_path / "node", limits=Limits(**limit)) as strict:
+        refused = await refusal(call(strict))
+        assert (refused.reason, refused.definite) == (reason, True)
+        assert await get(strict, "o-1") == before
+
+
+def test_no_limit_may_be_larger():
+    """What is stored must be readable by every node."""
+    for field in dataclasses.fields(Limits):
+        if field.name != "hold_ms_min":
+            with pytest.raises(ValueError, match=field.name):
+                Limits(**{field.name: getattr(Limits(), field.name) + 1})

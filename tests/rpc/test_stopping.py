@@ -96,6 +96,45 @@ async def test_a_stream_that_waits_for_nothing_ends_too(tmp_path):
     await served.channel.close()
 
 
+async def test_a_stop_waits_for_what_is_on_streams_too(tmp_path):
+    """The grace is for them as for calls: they once had as long as the last bytes of calls have."""
+    served = await start(tmp_path / "node")
+    await receive(served, tea=10)
+    blockade = Blockade(served.engine)
+    blockade.reached()
+    stream = served.orders.PlaceOrders(timeout=CALL_S)
+    assert (await stream.read()).window_lines
+    await stream.write(numbered(7))
+    await until(lambda: served.engine._queue.qsize() == 1)
+    stopping = asyncio.ensure_future(served.running.stop(10))
+    _, pending = await asyncio.wait({stopping}, timeout=0.6)
+    assert pending
+    blockade.lift()
+    assert (await stream.read()).answers[0].number == 7
+    assert (await refusal(stream.read())).reason == "NODE_STOPPING"
+    await stopping
+    await served.channel.close()
+
+
+async def test_a_stop_without_patience_cuts_off(tmp_path):
+    """Who set a grace of nothing gets that: what was accepted is done whole or not, and nobody is told."""
+    served = await start(tmp_path / "node")
+    await receive(served, tea=10)
+    blockade = Blockade(served.engine)
+    blockade.reached()
+    call = asyncio.ensure_future(place(served, order("o-1", ("tea", 1))))
+    await until(lambda: served.engine._queue.qsize() == 1)
+    stopping = asyncio.ensure_future(served.running.stop(0))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await call
+    blockade.lift()
+    await stopping
+    await served.channel.close()
+    async with serving(tmp_path / "node") as again:
+        placed = {one.id for one in (await list_orders(again)).orders}
+        assert (await get_stock(again, "tea")).sold == len(placed)
+
+
 async def test_a_stop_writes_the_checkpoints_of_a_large_backlog(tmp_path):
     served = await start(tmp_path / "node", backlog_events=1_000)
     await receive(served, tea=10_000)

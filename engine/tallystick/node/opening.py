@@ -15,6 +15,7 @@ import msgspec
 import structlog
 
 from tallystick.core.clock import EMPTY_HEAD, Dot, Head
+from tallystick.core.codec import DecodeError
 from tallystick.core.frame import Frame, FrameError, decode_frame, verify_chain
 from tallystick.core.order.facts import OrderRecord, decode_customer, decode_order
 from tallystick.core.order.status import TRANSITIONS, State, fold
@@ -108,13 +109,18 @@ def replay(store: Store, replica: int, head: Head) -> None:
     view = View(StoreSource(store))
     rows: dict[str, msgspec.Raw] = {}
     changed: dict[str, None] = {}
-    for frame in _frames_between(store, replica, reflected, head):
-        _gather(frame, view, rows, changed)
-    for name, last in rows.items():
-        row = _decode_row(last)
-        key = name.encode()
-        stock = view.stock_of(key)
-        view.put_stock(key, stock.with_row(replica, join_rows(stock.row(replica), row)))
+    at = Dot(replica, reflected.seq + 1)
+    try:
+        for frame in _frames_between(store, replica, reflected, head):
+            at = frame.dot(0)
+            _gather(frame, view, rows, changed)
+        for name, last in rows.items():
+            row = _decode_row(last)
+            key = name.encode()
+            stock = view.stock_of(key)
+            view.put_stock(key, stock.with_row(replica, join_rows(stock.row(replica), row)))
+    except DecodeError as problem:
+        raise DamagedLog(at, f"its hash is right, but it says nothing: {problem}") from problem
     _reindex(store, view, changed)
     store.seed(lazy_rows(view), head.seq - reflected.seq, encode_vector({replica: head}))
     log.info("replayed", events=head.seq - reflected.seq, seconds=round(time.monotonic() - began, 3))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 
 from tallystick.store.port import Table
 from tallystick.store.store import Store
@@ -13,44 +13,51 @@ _NEVER = 1 << 62
 
 
 class Sweeper:
-    """Remembers when the next hold ends, so that nothing is read while nothing is due."""
+    """Remembers when the next hold ends, so that nothing is read while nothing is due.
+
+    It goes through what is due from the oldest on, a few at a time. What can't be ended (a rotten record, a
+    peer's claim) stays in the table, so a look begins where the last one ended, not at the oldest again.
+    """
 
     def __init__(self, store: Store, interval_ms: int) -> None:
         self._store = store
         self._interval_s = interval_ms / 1000
         self._next_ms = 0
-        self._more = False
+        self._after = b""
+        """The last key of a look that left some; empty after one that came to the end."""
         self._last = time.monotonic()
 
     def wait_s(self) -> float:
         """How long the engine may sleep before it looks again: not at all if there was more than it took."""
-        return 0.0 if self._more else self._interval_s
+        return 0.0 if self._after else self._interval_s
 
-    def note(self, expiry: Iterable[bytes]) -> None:
-        """Take note of holds that a commit has added (or removed: looking in vain costs little)."""
-        if expiry:
-            self._next_ms = min(self._next_ms, min(int.from_bytes(key[:8]) for key in expiry))
+    def note(self, expiry: Mapping[bytes, bytes | None]) -> None:
+        """Take note of the holds that a commit has added; those that it has removed (None) need no look."""
+        added = (int.from_bytes(key[:8]) for key, value in expiry.items() if value is not None)
+        self._next_ms = min(self._next_ms, min(added, default=_NEVER))
 
     def look_again(self) -> None:
         """What was due could not be written: it is due still."""
         self._next_ms = 0
-        self._more = False
+        self._after = b""
         self._last = time.monotonic()
 
     def due(self, now_ms: int) -> list[str]:
         """Orders whose hold is over, the oldest first; some of many."""
         now = time.monotonic()
-        if now_ms < self._next_ms or now - self._last < self._interval_s:
+        if not self._after and (now_ms < self._next_ms or now - self._last < self._interval_s):
             return []
+        keys: list[bytes] = []
+        left = False
+        self._next_ms = _NEVER
         with self._store.read() as reader:
-            keys: list[bytes] = []
-            self._next_ms = _NEVER
-            for key, _ in reader.scan(Table.EXPIRY, b"", None):
-                if len(keys) == _AT_ONCE or int.from_bytes(key[:8]) > now_ms:
+            for key, _ in reader.scan(Table.EXPIRY, self._after + b"\0", None):
+                left = len(keys) == _AT_ONCE
+                if left or int.from_bytes(key[:8]) > now_ms:
                     self._next_ms = int.from_bytes(key[:8])
                     break
                 keys.append(key)
-        self._more = len(keys) == _AT_ONCE
-        if not self._more:
+        self._after = keys[-1] if left else b""
+        if not left:
             self._last = now
         return [key[8:].decode() for key in keys]
