@@ -99,6 +99,12 @@ def decode_frame(data: bytes) -> Frame:
     return Frame(origin, first, count, hlc, previous, deps, data[payload_at:end], data[end:], data)
 
 
+def frame_span(data: bytes) -> tuple[int, int]:
+    """The first and last sequence number of a frame that was verified before; the hash isn't looked at."""
+    _, _, first, count, *_ = _HEADER.unpack_from(data)
+    return first, first + count - 1
+
+
 def follows(frame: Frame, head: Head) -> bool:
     """Whether `frame` is the next one in its origin's chain after `head`."""
     return frame.first == head.seq + 1 and frame.previous == head.digest

@@ -1,38 +1,31 @@
-"""The driver: one thread that steps whatever waits, commits once, and then lets the answers go.
+"""The engine: one thread that turns the driver, so that the loop thread does I/O only.
 
-The loop thread does I/O only. It hands over jobs; everything that costs (decoding, stepping, hashing,
-encoding answers) happens here, one hand-over a batch each way. Nothing is answered before it is on disk.
+It hands over jobs and peers' messages; everything that costs (decoding, stepping, hashing, encoding answers)
+happens here, one hand-over a batch each way.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import structlog
 
-from tallystick.core.clock import FORWARD_LIMIT_MS, Head, hlc_ms, tick
-from tallystick.core.codec import encode
-from tallystick.core.errors import Refused
-from tallystick.core.replica.commands import Command, ExpireHold
-from tallystick.core.replica.outcome import Now, Outcome
-from tallystick.core.replica.step import Replica
-from tallystick.core.replica.view import View
-from tallystick.node.identity import encode_vector, progress_rows
-from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
-from tallystick.node.source import StoreSource
-from tallystick.node.sweeper import Sweeper
-from tallystick.store.port import CorruptRecord, StoreBroken, StoreFull
-from tallystick.store.store import Store
+from tallystick.core.replication.effects import Effect
+from tallystick.core.replication.messages import Message
+from tallystick.node.driver import Clock, Driver, Turn
+from tallystick.node.inputs import PeerInput, Received
+from tallystick.node.jobs import Job
+from tallystick.store.port import StoreBroken, StoreFull
 
 log = structlog.get_logger("engine")
 
-Result = Outcome | Refused
-Commands = Sequence[Command | Refused]
+LINKED_TICK_S = 0.02
+"""How often the driver looks at the time while there are links."""
 
 
 def wall_ms() -> int:
@@ -40,137 +33,51 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Receipt(NamedTuple):
-    """Proof of a commit, for the answers that it lets go."""
-
-    token: bytes
-    """Consistency token: the head after the commit."""
-    hlc: int
-    replicated_to: int
+WALL = Clock(wall_ms, time.monotonic)
 
 
-class Job(Protocol):
-    """Work for the engine: commands out of a request, and an answer out of what became of them."""
+class Said(NamedTuple):
+    """Bytes that came over a link, to be read in the engine thread. `done` is called on the loop when they
+    were taken."""
 
-    @property
-    def deadline(self) -> float | None:
-        """On time.monotonic(); nothing is begun after it."""
-        ...
-
-    def commands(self) -> Commands:
-        """Read the request. Runs in the engine thread, once."""
-        ...
-
-    def answer(self, results: Sequence[Result], receipt: Receipt) -> Any:
-        """Make the answer. Runs in the engine thread, after the commit. If it fails, `deliver` gets a
-        Refused."""
-        ...
-
-    def deliver(self, answer: Any) -> None:
-        """Hand the answer over. Runs in the loop thread."""
-        ...
+    link: int
+    data: bytes
+    done: Callable[[], None]
 
 
-class StorageFull(Refused):
-    """There is no room: writes come back when there is."""
+class Wire(NamedTuple):
+    """How messages between nodes look, and who carries out effects (on the loop)."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__("STORAGE_FULL", f"{why}; nothing was written, reads go on")
-
-
-class NotStarted(Refused):
-    """The deadline passed while the request waited: it was never begun."""
-
-    def __init__(self) -> None:
-        super().__init__("NOT_STARTED", "the deadline passed before the request's turn; nothing was written")
-
-
-class Internal(Refused):
-    """A bug in handling one request. `definite`: whether it is certain that nothing was written."""
-
-    def __init__(self, *, definite: bool) -> None:
-        super().__init__("INTERNAL", "handling this request failed; the node's log says how")
-        self.definite = definite
-
-
-class Rotten(Refused):
-    """A record that the request needs does not fit its checksum."""
-
-    def __init__(self, rot: CorruptRecord) -> None:
-        super().__init__(
-            "CORRUPT_RECORD",
-            f"{rot}: nothing was written; the disk needs looking after",
-            {"table": rot.table.value, "key": rot.key.hex()},
-        )
-
-
-class _Poisoned(Exception):
-    """Stepping a command failed: the overlay may be half written and goes away."""
-
-    def __init__(self, job: Job, refusal: Refused) -> None:
-        super().__init__()
-        self.job = job
-        self.refusal = refusal
-
-
-class Stopping(Refused):
-    """The node is going down."""
-
-    def __init__(self) -> None:
-        super().__init__("NODE_STOPPING", "the node is stopping; try again, here or elsewhere")
-
-
-class Sweep:
-    """The sweeper's job: a hold whose time is over."""
-
-    deadline = None
-
-    def __init__(self, order_id: str, sweeper: Sweeper) -> None:
-        self._order_id = order_id
-        self._sweeper = sweeper
-
-    def commands(self) -> Sequence[Command]:
-        return (ExpireHold(self._order_id),)
-
-    def answer(self, results: Sequence[Result], receipt: Receipt) -> None:
-        if isinstance(results[0], StorageFull):
-            self._sweeper.look_again()
-
-    def deliver(self, answer: None) -> None:
-        """Nobody waits for it."""
+    decode: Callable[[bytes], Message]
+    """Raises ValueError on what is no message."""
+    encode: Callable[[Effect], Any]
+    """Runs in the engine thread."""
+    deliver: Callable[[list[Any]], None]
+    garbled: Callable[[int, str], None]
+    """A link brought what is no message."""
 
 
 class Engine:
-    """Owns the store, the head of our chain and the clock of one replica."""
+    """Turns the driver of one node."""
 
     def __init__(
         self,
-        replica: Replica,
-        store: Store,
-        head: Head,
-        last_hlc: int,
+        driver: Driver,
+        wire: Wire,
         *,
         events_max: int,
-        sweep_interval_ms: int,
         on_broken: Callable[[BaseException], None],
-        now_ms: Callable[[], int] = wall_ms,
     ) -> None:
-        self.replica = replica
-        self.store = store
-        self.head = head
-        self._hlc = last_hlc
+        self.driver = driver
+        self.store = driver.store
+        self._wire = wire
         self._events_max = events_max
         self._on_broken = on_broken
-        self._now_ms = now_ms
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
-        self._source = StoreSource(store)
-        self._sweeper = Sweeper(store, sweep_interval_ms)
+        self._queue: SimpleQueue[Job | PeerInput | Said | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="engine", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._unwritten = False
-        self._ahead = False
-        self._refusing = ""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin. Answers are delivered on `loop`."""
@@ -181,6 +88,10 @@ class Engine:
         """Queue a job; its `deliver` will be called on the loop."""
         self._queue.put(job)
 
+    def tell(self, news: PeerInput | Said) -> None:
+        """Queue news of a link."""
+        self._queue.put(news)
+
     def stop(self) -> None:
         """Finish what is queued, write out the checkpoints, end the thread. Blocks."""
         self._queue.put(None)
@@ -189,13 +100,11 @@ class Engine:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                jobs = self._gather()
-                if jobs:
-                    self._group(jobs)
-                elif not self._stopping:
+                jobs, inputs = self._gather()
+                self._let_go(self.driver.turn(jobs, inputs))
+                if not jobs and not inputs and not self._stopping:
                     self._idle()
-                self._sweep()
-            self._flush()
+            self._let_go(self.driver.stop())
         except StoreBroken as broken:
             self._on_broken(broken)
         except BaseException as bug:
@@ -203,18 +112,52 @@ class Engine:
             self._on_broken(bug)
             raise
 
-    def _gather(self) -> list[Job]:
+    def _gather(self) -> tuple[list[Job], list[PeerInput]]:
         """Wait for work; take all that is there, up to a commit's worth."""
         queue = self._queue
+        wait_s = self._wait_s()
         try:
-            wait_s = 0.0 if self._unwritten else self._sweeper.wait_s()
-            jobs = [queue.get(timeout=wait_s) if wait_s else queue.get_nowait()]
+            found = [queue.get(timeout=wait_s) if wait_s > 0 else queue.get_nowait()]
         except Empty:
+            return [], []
+        found += [queue.get_nowait() for _ in range(min(queue.qsize(), self._events_max))]
+        jobs: list[Job] = []
+        inputs: list[PeerInput] = []
+        for each in found:
+            if each is None:
+                self._stopping = True
+            elif isinstance(each, Job):
+                jobs.append(each)
+            elif isinstance(each, Said):
+                inputs += self._read(each)
+            else:
+                inputs.append(each)
+        return jobs, inputs
+
+    def _wait_s(self) -> float:
+        driver = self.driver
+        if self._unwritten or driver.busy:
+            return 0.0
+        wait_s = driver.sweeper.wait_s()
+        if driver.peering.linked:
+            wait_s = min(wait_s, LINKED_TICK_S)
+        until = driver.waiting.next_until if driver.waiting else None
+        return wait_s if until is None else min(wait_s, max(0.0, until - time.monotonic()))
+
+    def _read(self, said: Said) -> list[PeerInput]:
+        try:
+            return [Received(said.link, self._wire.decode(said.data))]
+        except ValueError as problem:
+            self._on_loop(self._wire.garbled, said.link, str(problem))
             return []
-        jobs += [queue.get_nowait() for _ in range(min(queue.qsize(), self._events_max))]
-        if None in jobs:
-            self._stopping = True
-        return [job for job in jobs if job is not None]
+        finally:
+            self._on_loop(said.done)
+
+    def _let_go(self, turn: Turn) -> None:
+        if turn.answers:
+            self._on_loop(_deliver, turn.answers)
+        if turn.effects:
+            self._on_loop(self._wire.deliver, [self._wire.encode(effect) for effect in turn.effects])
 
     def _idle(self) -> None:
         """Nothing waits: write a slice of the checkpoint, and another if nothing comes in between."""
@@ -224,153 +167,9 @@ class Engine:
             self._unwritten = False
             log.warning("checkpoint waits for room", reason=str(full))
 
-    def _flush(self) -> None:
-        try:
-            self.store.flush()
-        except StoreFull as full:
-            log.warning("no room for the checkpoints: opening will replay the log", reason=str(full))
-
-    def _sweep(self) -> None:
-        now_ms = self._now_ms()
-        due = self._sweeper.due(now_ms)
-        if due:
-            # One job each: a bug in one of them leaves the others alone.
-            self._group([Sweep(order_id, self._sweeper) for order_id in due])
-
-    def _group(self, jobs: list[Job]) -> None:
-        """Step all jobs, in as few commits as the limits allow, and let their answers go.
-
-        A job is read when its turn comes: what was given up while it waited costs nothing.
-        """
-        batch: list[tuple[Job, Commands]] = []
-        events = 0
-        for job in jobs:
-            commands = self._read(job)
-            if batch and events + len(commands) > self._events_max:
-                self._commit(batch)
-                batch, events = [], 0
-            batch.append((job, commands))
-            events += len(commands)
-        if batch:
-            self._commit(batch)
-
-    def _read(self, job: Job) -> Commands:
-        if job.deadline is not None and time.monotonic() > job.deadline:
-            return (NotStarted(),)
-        try:
-            return job.commands()
-        except Exception:
-            log.exception("a request could not be read by a bug", job=type(job).__name__)
-            return (Internal(definite=True),)
-
-    def _commit(self, batch: list[tuple[Job, Commands]]) -> None:
-        """One commit: everything in `batch`, then its answers."""
-        reason = self.store.writable()
-        self._note_refusing(reason or "")
-        now_ms = self._now_ms()
-        stamp = tick(self._hlc, now_ms)
-        view = View(self._source)
-        sealer = Sealer(self.replica.replica, self.head, stamp, view)
-        full = StorageFull(reason) if reason else None
-        self._note_clock(stamp, now_ms)
-        now = Now(now_ms, stamp, 0)
-        try:
-            results = [self._step(job, commands, now, sealer, view, full) for job, commands in batch]
-        except _Poisoned as poisoned:
-            self._commit_apart(batch, poisoned)
-            return
-        sealer.seal()
-        if sealer.frames:
-            try:
-                self._write(view, sealer, stamp)
-            except StoreFull as problem:
-                refusal = StorageFull(str(problem))
-                results = [[refusal] * len(commands) for _, commands in batch]
-        receipt = Receipt(encode((self.replica.replica, *self.head)), stamp, 0)
-        answers = [(job, _answer(job, done, receipt)) for (job, _), done in zip(batch, results, strict=True)]
+    def _on_loop(self, call: Callable[..., None], *args: Any) -> None:
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(_deliver, answers)
-
-    def _commit_apart(self, batch: list[tuple[Job, Commands]], poisoned: _Poisoned) -> None:
-        """Something in the batch can't be stepped: each job by itself, so that the others are done."""
-        for job, commands in batch:
-            refused = (poisoned.refusal,) * len(commands)
-            self._commit([(job, refused if job is poisoned.job else commands)])
-
-    def _step(
-        self,
-        job: Job,
-        commands: Commands,
-        now: Now,
-        sealer: Sealer,
-        view: View,
-        full: StorageFull | None,
-    ) -> list[Result]:
-        """Step one job's commands. A refusal leaves the view as it was."""
-        step = self.replica.step
-        ms, stamp, _ = now
-        results: list[Result] = []
-        for command in commands:
-            if isinstance(command, Refused):
-                results.append(command)
-                continue
-            try:
-                if full is not None and type(command) is not ExpireHold:
-                    results.append(self._known(command, now) or full)
-                    continue
-                outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
-                if outcome.entries:
-                    sealer.add(outcome.entries)
-            except Refused as refusal:
-                results.append(refusal)
-            except StoreBroken:
-                raise
-            except CorruptRecord as rot:
-                log.error("a record is corrupt", table=rot.table.value, key=rot.key.hex())
-                raise _Poisoned(job, Rotten(rot)) from rot
-            except Exception as bug:
-                log.exception("a command failed by a bug", command=type(command).__name__)
-                raise _Poisoned(job, Internal(definite=True)) from bug
-            else:
-                results.append(outcome)
-        return results
-
-    def _known(self, command: Command, now: Now) -> Outcome | None:
-        """The answer to a request that was carried out before: it needs no room."""
-        try:
-            outcome = self.replica.step(command, now, View(self._source))
-        except Refused:
-            return None
-        return None if outcome.entries else outcome
-
-    def _write(self, view: View, sealer: Sealer, stamp: int) -> None:
-        vector = encode_vector({self.replica.replica: sealer.head})
-        rows = eager_rows(view, sealer.frames, progress_rows(vector, stamp))
-        events = sealer.head.seq - self.head.seq
-        self.store.commit(rows, lazy_rows(view), events, vector)
-        self.head = sealer.head
-        self._hlc = stamp
-        self._source.adopt(view.stock)
-        self._sweeper.note(view.expiry)
-
-    def _note_clock(self, stamp: int, now_ms: int) -> None:
-        ahead = hlc_ms(stamp) > now_ms + FORWARD_LIMIT_MS
-        if ahead and not self._ahead:
-            log.warning("the clock is behind what was written: times stand still", ms=hlc_ms(stamp) - now_ms)
-        self._ahead = ahead
-
-    def _note_refusing(self, reason: str) -> None:
-        if bool(reason) != bool(self._refusing):
-            log.warning("writes are refused" if reason else "writes are open again", reason=reason)
-        self._refusing = reason
-
-
-def _answer(job: Job, results: Sequence[Result], receipt: Receipt) -> Any:
-    try:
-        return job.answer(results, receipt)
-    except Exception:
-        log.exception("an answer failed by a bug", job=type(job).__name__)
-        return Internal(definite=False)
+        self._loop.call_soon_threadsafe(call, *args)
 
 
 def _deliver(answers: list[tuple[Job, Any]]) -> None:

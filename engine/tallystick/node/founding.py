@@ -6,29 +6,28 @@ import asyncio
 from collections.abc import Sequence
 
 from tallystick.core.errors import Refused
-from tallystick.core.replica.commands import Command, Found
-from tallystick.node.engine import Engine, Receipt, Result
+from tallystick.core.replica.commands import Command
+from tallystick.node.engine import Engine
+from tallystick.node.jobs import Job, Receipt, Result
 from tallystick.store.port import StoreFull
 
 
-class FoundJob:
-    """Writes the founder's member record."""
+class OwnJob(Job):
+    """A command that the node's start waits for."""
 
-    deadline = None
-
-    def __init__(self, command: Found) -> None:
+    def __init__(self, command: Command) -> None:
         self._command = command
-        self._done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
-    async def run(self, engine: Engine) -> None:
+    async def run(self, engine: Engine) -> Result:
         """Submit, and wait until it is on disk. Raises StoreFull; engine and store are closed then."""
         engine.submit(self)
-        try:
-            await self._done
-        except Refused as refusal:
+        result = await self._done
+        if isinstance(result, Refused) and result.reason == "STORAGE_FULL":
             await asyncio.to_thread(engine.stop)
             engine.store.close()
-            raise StoreFull(refusal.message) from refusal
+            raise StoreFull(result.message) from result
+        return result
 
     def commands(self) -> Sequence[Command]:
         return (self._command,)
@@ -37,7 +36,4 @@ class FoundJob:
         return results[0]
 
     def deliver(self, answer: Result) -> None:
-        if isinstance(answer, Refused):
-            self._done.set_exception(answer)
-        else:
-            self._done.set_result(None)
+        self._done.set_result(answer)

@@ -10,7 +10,9 @@ from tallystick.store.port import Table
 from tallystick.store.store import Store
 
 _IDENTITY = b"identity"
-_VECTOR = b"vector"
+VECTOR_KEY = b"vector"
+BASE_KEY = b"base"
+"""Up to where a snapshot brought the state, and not frames."""
 _CLOCK = b"clock"
 
 
@@ -22,9 +24,14 @@ class Identity(Record, frozen=True, rename={"cluster": "c", "replica": "r", "reg
     region: str
 
 
-def draw_identity(region: str) -> Identity:
-    """A new incarnation that founds a cluster."""
-    return Identity(secrets.token_hex(8), 1 + secrets.randbelow(REPLICA_ID_MAX), region)
+def draw_identity(region: str, cluster: str = "") -> Identity:
+    """A new incarnation: of that cluster, or of one that it founds."""
+    return Identity(cluster or secrets.token_hex(8), 1 + secrets.randbelow(REPLICA_ID_MAX), region)
+
+
+def draw_boot_id() -> int:
+    """The name of this process to its peers: two of one replica are a clone."""
+    return 1 + secrets.randbelow((1 << 63) - 1)
 
 
 def draw_client_id() -> int:
@@ -44,7 +51,7 @@ def identity_rows(identity: Identity) -> dict[bytes, bytes | None]:
 
 def load_vector(store: Store) -> dict[int, Head]:
     """Whose frames are in the store, and up to where."""
-    data = store.get(Table.META, _VECTOR)
+    data = store.get(Table.META, VECTOR_KEY)
     return {} if data is None else decode_vector(data)
 
 
@@ -56,7 +63,7 @@ def load_clock(store: Store) -> int:
 
 def progress_rows(vector: bytes, stamp: int) -> dict[bytes, bytes | None]:
     """What each commit says of itself in `meta`."""
-    return {_VECTOR: vector, _CLOCK: encode(stamp)}
+    return {VECTOR_KEY: vector, _CLOCK: encode(stamp)}
 
 
 def encode_vector(vector: Vector) -> bytes:

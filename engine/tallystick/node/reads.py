@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from tallystick.core.clock import EMPTY_HEAD
 from tallystick.core.codec import decode
 from tallystick.core.errors import InvalidField, Refused
 from tallystick.node.engine import Engine
@@ -55,7 +56,7 @@ class Reads:
             replica, seq, digest = decode(token, tuple[int, int, bytes])
         except msgspec.MsgspecError as problem:
             raise InvalidField("consistency_token", "is not one that a node has given") from problem
-        head = self._engine.head if replica == self._engine.replica.replica else None
-        here = head.seq if head else 0
-        if seq > here or (head and seq == here and digest != head.digest):
+        head = self._engine.driver.vector.get(replica, EMPTY_HEAD)
+        here = head.seq
+        if seq > here or (seq == here and digest != head.digest):
             raise BehindToken(replica, seq, here)

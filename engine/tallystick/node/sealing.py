@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from tallystick.core.clock import Head
 from tallystick.core.codec import encode
-from tallystick.core.frame import BYTES_MAX, EVENTS_MAX, Frame, encode_frame
+from tallystick.core.frame import BYTES_MAX, EVENTS_MAX, Deps, Frame, encode_frame
 from tallystick.core.replica.keys import frame_key
 from tallystick.core.replica.outcome import Entry, EntryKind
 from tallystick.core.replica.view import View
@@ -21,13 +23,14 @@ _ROW_BYTES = 80
 class Sealer:
     """Gathers one replica's events into frames.
 
-    What a frame's events did to a stock row is written once, in the last of them.
+    What a frame's events did to a stock row is written once, in the last of them. `deps` go into the first.
     """
 
-    def __init__(self, replica: int, head: Head, hlc: int, view: View) -> None:
+    def __init__(self, replica: int, head: Head, hlc: int, view: View, deps: Deps = ()) -> None:
         self._replica = replica
         self._hlc = hlc
         self._view = view
+        self._deps = deps
         self._events: list[msgspec.Raw] = []
         self._last: tuple[Entry, ...] = ()
         self._bytes = 0
@@ -58,14 +61,15 @@ class Sealer:
             rows = tuple((_STOCK, key.decode(), view.stock[key].row(self._replica)) for key in view.touched)
             self._events[-1] = msgspec.Raw(encode((*self._last, *rows)))
             view.touched.clear()
-        frame = encode_frame(self._replica, self.head, self._hlc, self._events)
+        frame = encode_frame(self._replica, self.head, self._hlc, self._events, self._deps)
+        self._deps = ()
         self.frames.append(frame)
         self.head = frame.head
         self._events = []
         self._bytes = 0
 
 
-def eager_rows(view: View, frames: list[Frame], meta: Rows) -> dict[Table, Rows]:
+def eager_rows(view: View, frames: Sequence[Frame], meta: Rows) -> dict[Table, Rows]:
     """What a commit writes at once."""
     rows: dict[Table, Rows] = {
         Table.FRAMES: {frame_key(f.origin, f.first, f.digest): f.data for f in frames},

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from tallystick.core.replica.commands import Command, ExpireHold
+from tallystick.node.jobs import Job, Receipt, Result, StorageFull
 from tallystick.store.port import Table
 from tallystick.store.store import Store
 
@@ -61,3 +63,21 @@ class Sweeper:
         if not left:
             self._last = now
         return [key[8:].decode() for key in keys]
+
+
+class Sweep(Job):
+    """A hold whose time is over."""
+
+    def __init__(self, order_id: str, sweeper: Sweeper) -> None:
+        self._order_id = order_id
+        self._sweeper = sweeper
+
+    def commands(self) -> Sequence[Command]:
+        return (ExpireHold(self._order_id),)
+
+    def answer(self, results: Sequence[Result], receipt: Receipt) -> None:
+        if isinstance(results[0], StorageFull):
+            self._sweeper.look_again()
+
+    def deliver(self, answer: None) -> None:
+        """Nobody waits for it."""

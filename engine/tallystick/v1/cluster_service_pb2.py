@@ -23,26 +23,59 @@ _sym_db = _symbol_database.Default()
 
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tallystick/v1/cluster_service.proto\x12\rtallystick.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xc4\x01\n\x11GetStatusResponse\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x07storage\x18\x06 \x01(\x0b\x32\x1c.tallystick.v1.StorageStatus\x12\x10\n\x08sequence\x18\x07 \x01(\x03\"\xc2\x01\n\rStorageStatus\x12.\n\x0bwrite_state\x18\x01 \x01(\x0e\x32\x19.tallystick.v1.WriteState\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nused_bytes\x18\x03 \x01(\x03\x12\x11\n\tmap_bytes\x18\x04 \x01(\x03\x12\x17\n\x0f\x64isk_free_bytes\x18\x05 \x01(\x03\x12\x15\n\rreserve_bytes\x18\x06 \x01(\x03\x12\x1a\n\x12\x63heckpoint_backlog\x18\x07 \x01(\x03*X\n\nWriteState\x12\x1b\n\x17WRITE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10WRITE_STATE_OPEN\x10\x01\x12\x17\n\x13WRITE_STATE_REFUSED\x10\x02\x32t\n\x0e\x43lusterService\x12\x62\n\tGetStatus\x12\x1f.tallystick.v1.GetStatusRequest\x1a .tallystick.v1.GetStatusResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/statusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#tallystick/v1/cluster_service.proto\x12\rtallystick.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n\x10GetStatusRequest\"\xdc\x03\n\x11GetStatusResponse\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x0e\n\x06region\x18\x03 \x01(\t\x12\x0f\n\x07version\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x07storage\x18\x06 \x01(\x0b\x32\x1c.tallystick.v1.StorageStatus\x12\x10\n\x08sequence\x18\x07 \x01(\x03\x12(\n\x05peers\x18\x08 \x03(\x0b\x32\x19.tallystick.v1.PeerStatus\x12<\n\x06vector\x18\t \x03(\x0b\x32,.tallystick.v1.GetStatusResponse.VectorEntry\x12\x0e\n\x06\x64igest\x18\n \x01(\x0c\x12\x1b\n\x13unreplicated_orders\x18\x0b \x01(\x03\x12)\n\x05state\x18\x0c \x01(\x0e\x32\x1a.tallystick.v1.MemberState\x12\x12\n\ninstalling\x18\r \x01(\x08\x12\x13\n\x0b\x64ivergences\x18\x0e \x01(\x03\x1a-\n\x0bVectorEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"\x81\x02\n\nPeerStatus\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12&\n\x04link\x18\x04 \x01(\x0e\x32\x18.tallystick.v1.LinkState\x12.\n\nheard_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nlag_events\x18\x06 \x01(\x03\x12\x16\n\x0eunacked_events\x18\x07 \x01(\x03\x12/\n\x0b\x61greed_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07problem\x18\t \x01(\t\"\x14\n\x12ListMembersRequest\"=\n\x13ListMembersResponse\x12&\n\x07members\x18\x01 \x03(\x0b\x32\x15.tallystick.v1.Member\"\x91\x01\n\x06Member\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12)\n\x05state\x18\x04 \x01(\x0e\x32\x1a.tallystick.v1.MemberState\x12-\n\tjoin_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"G\n\x17\x43reateInvitationRequest\x12,\n\tvalid_for\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"_\n\x18\x43reateInvitationResponse\x12\x12\n\ninvitation\x18\x01 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x0f\n\rVerifyRequest\"x\n\x0eVerifyResponse\x12\x0f\n\x07records\x18\x01 \x01(\x03\x12.\n\x0b\x64ifferences\x18\x02 \x03(\x0b\x32\x19.tallystick.v1.Difference\x12\x10\n\x08\x63ompared\x18\x03 \x03(\t\x12\x13\n\x0bunreachable\x18\x04 \x03(\t\"J\n\nDifference\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\r\n\x05table\x18\x02 \x01(\t\x12\x0e\n\x06record\x18\x03 \x01(\t\x12\x0f\n\x07problem\x18\x04 \x01(\t\"\xc2\x01\n\rStorageStatus\x12.\n\x0bwrite_state\x18\x01 \x01(\x0e\x32\x19.tallystick.v1.WriteState\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x12\n\nused_bytes\x18\x03 \x01(\x03\x12\x11\n\tmap_bytes\x18\x04 \x01(\x03\x12\x17\n\x0f\x64isk_free_bytes\x18\x05 \x01(\x03\x12\x15\n\rreserve_bytes\x18\x06 \x01(\x03\x12\x1a\n\x12\x63heckpoint_backlog\x18\x07 \x01(\x03*g\n\tLinkState\x12\x1a\n\x16LINK_STATE_UNSPECIFIED\x10\x00\x12\x13\n\x0fLINK_STATE_DOWN\x10\x01\x12\x11\n\rLINK_STATE_UP\x10\x02\x12\x16\n\x12LINK_STATE_STOPPED\x10\x03*\x91\x01\n\x0bMemberState\x12\x1c\n\x18MEMBER_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14MEMBER_STATE_JOINING\x10\x01\x12\x17\n\x13MEMBER_STATE_ACTIVE\x10\x02\x12\x19\n\x15MEMBER_STATE_DRAINING\x10\x03\x12\x16\n\x12MEMBER_STATE_ENDED\x10\x04*X\n\nWriteState\x12\x1b\n\x17WRITE_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10WRITE_STATE_OPEN\x10\x01\x12\x17\n\x13WRITE_STATE_REFUSED\x10\x02\x32\xbe\x03\n\x0e\x43lusterService\x12\x62\n\tGetStatus\x12\x1f.tallystick.v1.GetStatusRequest\x1a .tallystick.v1.GetStatusResponse\"\x12\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/status\x12i\n\x0bListMembers\x12!.tallystick.v1.ListMembersRequest\x1a\".tallystick.v1.ListMembersResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/members\x12\x7f\n\x10\x43reateInvitation\x12&.tallystick.v1.CreateInvitationRequest\x1a\'.tallystick.v1.CreateInvitationResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/invitations:\x01*\x12\\\n\x06Verify\x12\x1c.tallystick.v1.VerifyRequest\x1a\x1d.tallystick.v1.VerifyResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\"\n/v1/verify:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'tallystick.v1.cluster_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_GETSTATUSRESPONSE_VECTORENTRY']._loaded_options = None
+  _globals['_GETSTATUSRESPONSE_VECTORENTRY']._serialized_options = b'8\001'
   _globals['_CLUSTERSERVICE'].methods_by_name['GetStatus']._loaded_options = None
   _globals['_CLUSTERSERVICE'].methods_by_name['GetStatus']._serialized_options = b'\202\323\344\223\002\014\022\n/v1/status'
-  _globals['_WRITESTATE']._serialized_start=533
-  _globals['_WRITESTATE']._serialized_end=621
-  _globals['_GETSTATUSREQUEST']._serialized_start=117
-  _globals['_GETSTATUSREQUEST']._serialized_end=135
-  _globals['_GETSTATUSRESPONSE']._serialized_start=138
-  _globals['_GETSTATUSRESPONSE']._serialized_end=334
-  _globals['_STORAGESTATUS']._serialized_start=337
-  _globals['_STORAGESTATUS']._serialized_end=531
-  _globals['_CLUSTERSERVICE']._serialized_start=623
-  _globals['_CLUSTERSERVICE']._serialized_end=739
+  _globals['_CLUSTERSERVICE'].methods_by_name['ListMembers']._loaded_options = None
+  _globals['_CLUSTERSERVICE'].methods_by_name['ListMembers']._serialized_options = b'\202\323\344\223\002\r\022\013/v1/members'
+  _globals['_CLUSTERSERVICE'].methods_by_name['CreateInvitation']._loaded_options = None
+  _globals['_CLUSTERSERVICE'].methods_by_name['CreateInvitation']._serialized_options = b'\202\323\344\223\002\024\"\017/v1/invitations:\001*'
+  _globals['_CLUSTERSERVICE'].methods_by_name['Verify']._loaded_options = None
+  _globals['_CLUSTERSERVICE'].methods_by_name['Verify']._serialized_options = b'\202\323\344\223\002\017\"\n/v1/verify:\001*'
+  _globals['_LINKSTATE']._serialized_start=1723
+  _globals['_LINKSTATE']._serialized_end=1826
+  _globals['_MEMBERSTATE']._serialized_start=1829
+  _globals['_MEMBERSTATE']._serialized_end=1974
+  _globals['_WRITESTATE']._serialized_start=1976
+  _globals['_WRITESTATE']._serialized_end=2064
+  _globals['_GETSTATUSREQUEST']._serialized_start=149
+  _globals['_GETSTATUSREQUEST']._serialized_end=167
+  _globals['_GETSTATUSRESPONSE']._serialized_start=170
+  _globals['_GETSTATUSRESPONSE']._serialized_end=646
+  _globals['_GETSTATUSRESPONSE_VECTORENTRY']._serialized_start=601
+  _globals['_GETSTATUSRESPONSE_VECTORENTRY']._serialized_end=646
+  _globals['_PEERSTATUS']._serialized_start=649
+  _globals['_PEERSTATUS']._serialized_end=906
+  _globals['_LISTMEMBERSREQUEST']._serialized_start=908
+  _globals['_LISTMEMBERSREQUEST']._serialized_end=928
+  _globals['_LISTMEMBERSRESPONSE']._serialized_start=930
+  _globals['_LISTMEMBERSRESPONSE']._serialized_end=991
+  _globals['_MEMBER']._serialized_start=994
+  _globals['_MEMBER']._serialized_end=1139
+  _globals['_CREATEINVITATIONREQUEST']._serialized_start=1141
+  _globals['_CREATEINVITATIONREQUEST']._serialized_end=1212
+  _globals['_CREATEINVITATIONRESPONSE']._serialized_start=1214
+  _globals['_CREATEINVITATIONRESPONSE']._serialized_end=1309
+  _globals['_VERIFYREQUEST']._serialized_start=1311
+  _globals['_VERIFYREQUEST']._serialized_end=1326
+  _globals['_VERIFYRESPONSE']._serialized_start=1328
+  _globals['_VERIFYRESPONSE']._serialized_end=1448
+  _globals['_DIFFERENCE']._serialized_start=1450
+  _globals['_DIFFERENCE']._serialized_end=1524
+  _globals['_STORAGESTATUS']._serialized_start=1527
+  _globals['_STORAGESTATUS']._serialized_end=1721
+  _globals['_CLUSTERSERVICE']._serialized_start=2067
+  _globals['_CLUSTERSERVICE']._serialized_end=2513
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,21 @@ class ClusterServiceStub:
                 request_serializer=tallystick_dot_v1_dot_cluster__service__pb2.GetStatusRequest.SerializeToString,
                 response_deserializer=tallystick_dot_v1_dot_cluster__service__pb2.GetStatusResponse.FromString,
                 _registered_method=True)
+        self.ListMembers = channel.unary_unary(
+                '/tallystick.v1.ClusterService/ListMembers',
+                request_serializer=tallystick_dot_v1_dot_cluster__service__pb2.ListMembersRequest.SerializeToString,
+                response_deserializer=tallystick_dot_v1_dot_cluster__service__pb2.ListMembersResponse.FromString,
+                _registered_method=True)
+        self.CreateInvitation = channel.unary_unary(
+                '/tallystick.v1.ClusterService/CreateInvitation',
+                request_serializer=tallystick_dot_v1_dot_cluster__service__pb2.CreateInvitationRequest.SerializeToString,
+                response_deserializer=tallystick_dot_v1_dot_cluster__service__pb2.CreateInvitationResponse.FromString,
+                _registered_method=True)
+        self.Verify = channel.unary_unary(
+                '/tallystick.v1.ClusterService/Verify',
+                request_serializer=tallystick_dot_v1_dot_cluster__service__pb2.VerifyRequest.SerializeToString,
+                response_deserializer=tallystick_dot_v1_dot_cluster__service__pb2.VerifyResponse.FromString,
+                _registered_method=True)
 
 
 class ClusterServiceServicer:
@@ -53,6 +68,28 @@ class ClusterServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMembers(self, request, context):
+        """Everybody who belongs to the cluster, or did.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateInvitation(self, request, context):
+        """Lets one new node join. The code is good once, at any member that has heard of it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Verify(self, request, context):
+        """Reads everything that this node has, compares it with its digests and with those of the peers that can
+        be reached, and names the records that differ. It takes time, and does not slow orders.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClusterServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +97,21 @@ def add_ClusterServiceServicer_to_server(servicer, server):
                     servicer.GetStatus,
                     request_deserializer=tallystick_dot_v1_dot_cluster__service__pb2.GetStatusRequest.FromString,
                     response_serializer=tallystick_dot_v1_dot_cluster__service__pb2.GetStatusResponse.SerializeToString,
+            ),
+            'ListMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMembers,
+                    request_deserializer=tallystick_dot_v1_dot_cluster__service__pb2.ListMembersRequest.FromString,
+                    response_serializer=tallystick_dot_v1_dot_cluster__service__pb2.ListMembersResponse.SerializeToString,
+            ),
+            'CreateInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateInvitation,
+                    request_deserializer=tallystick_dot_v1_dot_cluster__service__pb2.CreateInvitationRequest.FromString,
+                    response_serializer=tallystick_dot_v1_dot_cluster__service__pb2.CreateInvitationResponse.SerializeToString,
+            ),
+            'Verify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Verify,
+                    request_deserializer=tallystick_dot_v1_dot_cluster__service__pb2.VerifyRequest.FromString,
+                    response_serializer=tallystick_dot_v1_dot_cluster__service__pb2.VerifyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +142,87 @@ class ClusterService:
             '/tallystick.v1.ClusterService/GetStatus',
             tallystick_dot_v1_dot_cluster__service__pb2.GetStatusRequest.SerializeToString,
             tallystick_dot_v1_dot_cluster__service__pb2.GetStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tallystick.v1.ClusterService/ListMembers',
+            tallystick_dot_v1_dot_cluster__service__pb2.ListMembersRequest.SerializeToString,
+            tallystick_dot_v1_dot_cluster__service__pb2.ListMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tallystick.v1.ClusterService/CreateInvitation',
+            tallystick_dot_v1_dot_cluster__service__pb2.CreateInvitationRequest.SerializeToString,
+            tallystick_dot_v1_dot_cluster__service__pb2.CreateInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Verify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tallystick.v1.ClusterService/Verify',
+            tallystick_dot_v1_dot_cluster__service__pb2.VerifyRequest.SerializeToString,
+            tallystick_dot_v1_dot_cluster__service__pb2.VerifyResponse.FromString,
             options,
             channel_credentials,
             insecure,

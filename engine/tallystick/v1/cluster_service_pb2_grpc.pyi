@@ -35,6 +35,14 @@ class ClusterServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ClusterServiceAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.GetStatusRequest, _cluster_service_pb2.GetStatusResponse]
     """Who answers here, and how it is."""
+    ListMembers: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.ListMembersRequest, _cluster_service_pb2.ListMembersResponse]
+    """Everybody who belongs to the cluster, or did."""
+    CreateInvitation: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.CreateInvitationRequest, _cluster_service_pb2.CreateInvitationResponse]
+    """Lets one new node join. The code is good once, at any member that has heard of it."""
+    Verify: _grpc.UnaryUnaryMultiCallable[_cluster_service_pb2.VerifyRequest, _cluster_service_pb2.VerifyResponse]
+    """Reads everything that this node has, compares it with its digests and with those of the peers that can
+    be reached, and names the records that differ. It takes time, and does not slow orders.
+    """
 
 @_typing.type_check_only
 class ClusterServiceAsyncStub(ClusterServiceStub):
@@ -43,6 +51,14 @@ class ClusterServiceAsyncStub(ClusterServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.GetStatusRequest, _cluster_service_pb2.GetStatusResponse]  # type: ignore[assignment]
     """Who answers here, and how it is."""
+    ListMembers: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.ListMembersRequest, _cluster_service_pb2.ListMembersResponse]  # type: ignore[assignment]
+    """Everybody who belongs to the cluster, or did."""
+    CreateInvitation: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.CreateInvitationRequest, _cluster_service_pb2.CreateInvitationResponse]  # type: ignore[assignment]
+    """Lets one new node join. The code is good once, at any member that has heard of it."""
+    Verify: _aio.UnaryUnaryMultiCallable[_cluster_service_pb2.VerifyRequest, _cluster_service_pb2.VerifyResponse]  # type: ignore[assignment]
+    """Reads everything that this node has, compares it with its digests and with those of the peers that can
+    be reached, and names the records that differ. It takes time, and does not slow orders.
+    """
 
 class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
     """The node and the cluster it belongs to."""
@@ -54,5 +70,31 @@ class ClusterServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cluster_service_pb2.GetStatusResponse, _abc.Awaitable[_cluster_service_pb2.GetStatusResponse]]:
         """Who answers here, and how it is."""
+
+    @_abc_1.abstractmethod
+    def ListMembers(
+        self,
+        request: _cluster_service_pb2.ListMembersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_service_pb2.ListMembersResponse, _abc.Awaitable[_cluster_service_pb2.ListMembersResponse]]:
+        """Everybody who belongs to the cluster, or did."""
+
+    @_abc_1.abstractmethod
+    def CreateInvitation(
+        self,
+        request: _cluster_service_pb2.CreateInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_service_pb2.CreateInvitationResponse, _abc.Awaitable[_cluster_service_pb2.CreateInvitationResponse]]:
+        """Lets one new node join. The code is good once, at any member that has heard of it."""
+
+    @_abc_1.abstractmethod
+    def Verify(
+        self,
+        request: _cluster_service_pb2.VerifyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cluster_service_pb2.VerifyResponse, _abc.Awaitable[_cluster_service_pb2.VerifyResponse]]:
+        """Reads everything that this node has, compares it with its digests and with those of the peers that can
+        be reached, and names the records that differ. It takes time, and does not slow orders.
+        """
 
 def add_ClusterServiceServicer_to_server(servicer: ClusterServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -60,9 +60,12 @@ class PlaceOrderRequest(_message.Message):
     ORDER_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
     actor: _builtins.str
     """Who does it: a user, a service. For the history."""
     view: Global___OrderView.ValueType
+    replicas: _builtins.int
+    """Answer only when this many other members have it on disk too, or the deadline is near; `replicated_to` says."""
     @_builtins.property
     def order(self) -> _order_pb2.Order: ...
     def __init__(
@@ -71,10 +74,11 @@ class PlaceOrderRequest(_message.Message):
         order: _order_pb2.Order | None = ...,
         actor: _builtins.str = ...,
         view: Global___OrderView.ValueType = ...,
+        replicas: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "order", b"order", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "order", b"order", "replicas", b"replicas", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -113,8 +117,11 @@ class PlaceOrdersRequest(_message.Message):
     ORDERS_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     VIEW_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
     actor: _builtins.str
     view: Global___OrderView.ValueType
+    replicas: _builtins.int
+    """As of PlaceOrderRequest."""
     @_builtins.property
     def orders(self) -> _containers.RepeatedCompositeFieldContainer[Global___NumberedOrder]: ...
     def __init__(
@@ -123,10 +130,11 @@ class PlaceOrdersRequest(_message.Message):
         orders: _abc.Iterable[Global___NumberedOrder] | None = ...,
         actor: _builtins.str = ...,
         view: Global___OrderView.ValueType = ...,
+        replicas: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "orders", b"orders", "view", b"view"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "orders", b"orders", "replicas", b"replicas", "view", b"view"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -228,20 +236,27 @@ class ConfirmOrderRequest(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    WAIT_FOR_DECISION_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     request_id: _builtins.str
     """Makes a retry safe. 1 to 64 of [A-Za-z0-9._~-]."""
     actor: _builtins.str
+    replicas: _builtins.int
+    wait_for_decision: _builtins.bool
+    """If the order's owner is another node: wait for its decision, until the deadline is near."""
     def __init__(
         self,
         *,
         order_id: _builtins.str = ...,
         request_id: _builtins.str = ...,
         actor: _builtins.str = ...,
+        replicas: _builtins.int = ...,
+        wait_for_decision: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "order_id", b"order_id", "replicas", b"replicas", "request_id", b"request_id", "wait_for_decision", b"wait_for_decision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -279,9 +294,13 @@ class ExtendHoldRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     HOLD_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    WAIT_FOR_DECISION_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     request_id: _builtins.str
     actor: _builtins.str
+    replicas: _builtins.int
+    wait_for_decision: _builtins.bool
     @_builtins.property
     def hold(self) -> _duration_pb2.Duration:
         """From now: 10 s to 30 days, 15 minutes if unset."""
@@ -293,10 +312,12 @@ class ExtendHoldRequest(_message.Message):
         request_id: _builtins.str = ...,
         hold: _duration_pb2.Duration | None = ...,
         actor: _builtins.str = ...,
+        replicas: _builtins.int = ...,
+        wait_for_decision: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["hold", b"hold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "hold", b"hold", "order_id", b"order_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "hold", b"hold", "order_id", b"order_id", "replicas", b"replicas", "request_id", b"request_id", "wait_for_decision", b"wait_for_decision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -333,8 +354,12 @@ class RecordPaymentRequest(_message.Message):
     ORDER_ID_FIELD_NUMBER: _builtins.int
     PAYMENT_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    WAIT_FOR_DECISION_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     actor: _builtins.str
+    replicas: _builtins.int
+    wait_for_decision: _builtins.bool
     @_builtins.property
     def payment(self) -> _order_pb2.Payment: ...
     def __init__(
@@ -343,10 +368,12 @@ class RecordPaymentRequest(_message.Message):
         order_id: _builtins.str = ...,
         payment: _order_pb2.Payment | None = ...,
         actor: _builtins.str = ...,
+        replicas: _builtins.int = ...,
+        wait_for_decision: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payment", b"payment"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "order_id", b"order_id", "payment", b"payment"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "order_id", b"order_id", "payment", b"payment", "replicas", b"replicas", "wait_for_decision", b"wait_for_decision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -385,11 +412,15 @@ class CancelOrderRequest(_message.Message):
     LINES_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    WAIT_FOR_DECISION_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     request_id: _builtins.str
     reason: _builtins.str
     """At most 1 KiB."""
     actor: _builtins.str
+    replicas: _builtins.int
+    wait_for_decision: _builtins.bool
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[_order_pb2.LineQuantity]:
         """None: the whole order."""
@@ -402,10 +433,12 @@ class CancelOrderRequest(_message.Message):
         lines: _abc.Iterable[_order_pb2.LineQuantity] | None = ...,
         reason: _builtins.str = ...,
         actor: _builtins.str = ...,
+        replicas: _builtins.int = ...,
+        wait_for_decision: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "lines", b"lines", "order_id", b"order_id", "reason", b"reason", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "lines", b"lines", "order_id", b"order_id", "reason", b"reason", "replicas", b"replicas", "request_id", b"request_id", "wait_for_decision", b"wait_for_decision"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -445,11 +478,13 @@ class EditOrderRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
     order_id: _builtins.str
     request_id: _builtins.str
     etag: _builtins.str
     """Refused if the order's etag is another by now. Empty: merge, whatever it is."""
     actor: _builtins.str
+    replicas: _builtins.int
     @_builtins.property
     def details(self) -> _order_pb2.Details: ...
     @_builtins.property
@@ -467,10 +502,11 @@ class EditOrderRequest(_message.Message):
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         etag: _builtins.str = ...,
         actor: _builtins.str = ...,
+        replicas: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["details", b"details", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "details", b"details", "etag", b"etag", "order_id", b"order_id", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "details", b"details", "etag", b"etag", "order_id", b"order_id", "replicas", b"replicas", "request_id", b"request_id", "update_mask", b"update_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

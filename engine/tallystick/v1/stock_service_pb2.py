@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from tallystick.v1 import write_pb2 as tallystick_dot_v1_dot_write__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tallystick/v1/stock_service.proto\x12\rtallystick.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tallystick/v1/write.proto\"\xb9\x02\n\x05Stock\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0f\n\x07on_hand\x18\x03 \x01(\x03\x12\x10\n\x08reserved\x18\x04 \x01(\x03\x12\x0c\n\x04sold\x18\x05 \x01(\x03\x12\x16\n\x0e\x61vailable_here\x18\x06 \x01(\x03\x12>\n\x13\x61vailable_elsewhere\x18\x07 \x01(\x0b\x32!.tallystick.v1.AvailableElsewhere\x12\x0c\n\x04owed\x18\x08 \x01(\x03\x12\x13\n\x0b\x62\x61\x63kordered\x18\t \x01(\x03\x12\x10\n\x08received\x18\n \x01(\x03\x12\x0e\n\x06\x62urned\x18\x0b \x01(\x03\x12\x12\n\noverbooked\x18\x0c \x01(\x03\x12\x1e\n\x16overbooking_limit_here\x18\r \x01(\x03\x12\x0f\n\x07shipped\x18\x0e \x01(\x03\"Q\n\x12\x41vailableElsewhere\x12\x10\n\x08quantity\x18\x01 \x01(\x03\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"L\n\rStockQuantity\x12\x11\n\x03sku\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x16\n\x08quantity\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\"\x85\x01\n\x13ReceiveStockRequest\x12\x18\n\nreceipt_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04node\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x05items\x18\x03 \x03(\x0b\x32\x1c.tallystick.v1.StockQuantityB\x04\xe2\x41\x01\x02\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\"f\n\x14ReceiveStockResponse\x12#\n\x05stock\x18\x01 \x03(\x0b\x32\x14.tallystick.v1.Stock\x12)\n\x05write\x18\x02 \x01(\x0b\x32\x1a.tallystick.v1.WriteResult\"\x97\x01\n\x12\x41\x64justStockRequest\x12\x1b\n\radjustment_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04node\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x05items\x18\x03 \x03(\x0b\x32\x1c.tallystick.v1.StockQuantityB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\"e\n\x13\x41\x64justStockResponse\x12#\n\x05stock\x18\x01 \x03(\x0b\x32\x14.tallystick.v1.Stock\x12)\n\x05write\x18\x02 \x01(\x0b\x32\x1a.tallystick.v1.WriteResult\"Q\n\x0fGetStockRequest\x12\x11\n\x03sku\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x19\n\x11\x63onsistency_token\x18\x03 \x01(\x0c\"7\n\x10GetStockResponse\x12#\n\x05stock\x18\x01 \x01(\x0b\x32\x14.tallystick.v1.Stock\"h\n\x10ListStockRequest\x12\x12\n\nsku_prefix\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x19\n\x11\x63onsistency_token\x18\x04 \x01(\x0c\"Q\n\x11ListStockResponse\x12#\n\x05stock\x18\x01 \x03(\x0b\x32\x14.tallystick.v1.Stock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x94\x01\n\x15SetStockPolicyRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04node\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\x03sku\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08location\x18\x04 \x01(\t\x12\x19\n\x11overbooking_limit\x18\x05 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\"h\n\x16SetStockPolicyResponse\x12#\n\x05stock\x18\x01 \x01(\x0b\x32\x14.tallystick.v1.Stock\x12)\n\x05write\x18\x02 \x01(\x0b\x32\x1a.tallystick.v1.WriteResult2\xc7\x04\n\x0cStockService\x12u\n\x0cReceiveStock\x12\".tallystick.v1.ReceiveStockRequest\x1a#.tallystick.v1.ReceiveStockResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/stock:receive:\x01*\x12q\n\x0b\x41\x64justStock\x12!.tallystick.v1.AdjustStockRequest\x1a\".tallystick.v1.AdjustStockResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/stock:adjust:\x01*\x12\x64\n\x08GetStock\x12\x1e.tallystick.v1.GetStockRequest\x1a\x1f.tallystick.v1.GetStockResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/stock/{sku}\x12\x61\n\tListStock\x12\x1f.tallystick.v1.ListStockRequest\x1a .tallystick.v1.ListStockResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/stock\x12\x83\x01\n\x0eSetStockPolicy\x12$.tallystick.v1.SetStockPolicyRequest\x1a%.tallystick.v1.SetStockPolicyResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/stock/{sku}:setPolicy:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!tallystick/v1/stock_service.proto\x12\rtallystick.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19tallystick/v1/write.proto\"\xb9\x02\n\x05Stock\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x0f\n\x07on_hand\x18\x03 \x01(\x03\x12\x10\n\x08reserved\x18\x04 \x01(\x03\x12\x0c\n\x04sold\x18\x05 \x01(\x03\x12\x16\n\x0e\x61vailable_here\x18\x06 \x01(\x03\x12>\n\x13\x61vailable_elsewhere\x18\x07 \x01(\x0b\x32!.tallystick.v1.AvailableElsewhere\x12\x0c\n\x04owed\x18\x08 \x01(\x03\x12\x13\n\x0b\x62\x61\x63kordered\x18\t \x01(\x03\x12\x10\n\x08received\x18\n \x01(\x03\x12\x0e\n\x06\x62urned\x18\x0b \x01(\x03\x12\x12\n\noverbooked\x18\x0c \x01(\x03\x12\x1e\n\x16overbooking_limit_here\x18\r \x01(\x03\x12\x0f\n\x07shipped\x18\x0e \x01(\x03\"Q\n\x12\x41vailableElsewhere\x12\x10\n\x08quantity\x18\x01 \x01(\x03\x12)\n\x05\x61s_of\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"L\n\rStockQuantity\x12\x11\n\x03sku\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x16\n\x08quantity\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x02\"\xc1\x01\n\x13ReceiveStockRequest\x12\x18\n\nreceipt_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04node\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x05items\x18\x03 \x03(\x0b\x32\x1c.tallystick.v1.StockQuantityB\x04\xe2\x41\x01\x02\x12\r\n\x05\x61\x63tor\x18\x04 \x01(\t\x12(\n\x05split\x18\x05 \x03(\x0b\x32\x19.tallystick.v1.TokenShare\x12\x10\n\x08replicas\x18\x06 \x01(\x05\"6\n\nTokenShare\x12\x12\n\x04node\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x14\n\x06weight\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x02\"f\n\x14ReceiveStockResponse\x12#\n\x05stock\x18\x01 \x03(\x0b\x32\x14.tallystick.v1.Stock\x12)\n\x05write\x18\x02 \x01(\x0b\x32\x1a.tallystick.v1.WriteResult\"\xa9\x01\n\x12\x41\x64justStockRequest\x12\x1b\n\radjustment_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04node\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x05items\x18\x03 \x03(\x0b\x32\x1c.tallystick.v1.StockQuantityB\x04\xe2\x41\x01\x02\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x10\n\x08replicas\x18\x06 \x01(\x05\"e\n\x13\x41\x64justStockResponse\x12#\n\x05stock\x18\x01 \x03(\x0b\x32\x14.tallystick.v1.Stock\x12)\n\x05write\x18\x02 \x01(\x0b\x32\x1a.tallystick.v1.WriteResult\"Q\n\x0fGetStockRequest\x12\x11\n\x03sku\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x19\n\x11\x63onsistency_token\x18\x03 \x01(\x0c\"7\n\x10GetStockResponse\x12#\n\x05stock\x18\x01 \x01(\x0b\x32\x14.tallystick.v1.Stock\"h\n\x10ListStockRequest\x12\x12\n\nsku_prefix\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x19\n\x11\x63onsistency_token\x18\x04 \x01(\x0c\"Q\n\x11ListStockResponse\x12#\n\x05stock\x18\x01 \x03(\x0b\x32\x14.tallystick.v1.Stock\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa6\x01\n\x15SetStockPolicyRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04node\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x11\n\x03sku\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08location\x18\x04 \x01(\t\x12\x19\n\x11overbooking_limit\x18\x05 \x01(\x03\x12\r\n\x05\x61\x63tor\x18\x06 \x01(\t\x12\x10\n\x08replicas\x18\x07 \x01(\x05\"h\n\x16SetStockPolicyResponse\x12#\n\x05stock\x18\x01 \x01(\x0b\x32\x14.tallystick.v1.Stock\x12)\n\x05write\x18\x02 \x01(\x0b\x32\x1a.tallystick.v1.WriteResult\"\xa7\x01\n\x11MoveTokensRequest\x12\x18\n\nrequest_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x04node\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x02to\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x31\n\x05items\x18\x04 \x03(\x0b\x32\x1c.tallystick.v1.StockQuantityB\x04\xe2\x41\x01\x02\x12\r\n\x05\x61\x63tor\x18\x05 \x01(\t\x12\x10\n\x08replicas\x18\x06 \x01(\x05\"d\n\x12MoveTokensResponse\x12#\n\x05stock\x18\x01 \x03(\x0b\x32\x14.tallystick.v1.Stock\x12)\n\x05write\x18\x02 \x01(\x0b\x32\x1a.tallystick.v1.WriteResult\"i\n\x11ListTokensRequest\x12\x12\n\nsku_prefix\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x19\n\x11\x63onsistency_token\x18\x04 \x01(\x0c\"W\n\x12ListTokensResponse\x12(\n\x05items\x18\x01 \x03(\x0b\x32\x19.tallystick.v1.ItemTokens\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"U\n\nItemTokens\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12(\n\x05nodes\x18\x03 \x03(\x0b\x32\x19.tallystick.v1.NodeTokens\"|\n\nNodeTokens\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0e\n\x06region\x18\x02 \x01(\t\x12\x10\n\x08quantity\x18\x03 \x01(\x03\x12\x0e\n\x06\x64\x65mand\x18\x04 \x01(\x01\x12\x1b\n\x0erunway_seconds\x18\x05 \x01(\x01H\x00\x88\x01\x01\x42\x11\n\x0f_runway_seconds2\xa8\x06\n\x0cStockService\x12u\n\x0cReceiveStock\x12\".tallystick.v1.ReceiveStockRequest\x1a#.tallystick.v1.ReceiveStockResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\"\x11/v1/stock:receive:\x01*\x12q\n\x0b\x41\x64justStock\x12!.tallystick.v1.AdjustStockRequest\x1a\".tallystick.v1.AdjustStockResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\"\x10/v1/stock:adjust:\x01*\x12\x64\n\x08GetStock\x12\x1e.tallystick.v1.GetStockRequest\x1a\x1f.tallystick.v1.GetStockResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/stock/{sku}\x12\x61\n\tListStock\x12\x1f.tallystick.v1.ListStockRequest\x1a .tallystick.v1.ListStockResponse\"\x11\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/stock\x12\x83\x01\n\x0eSetStockPolicy\x12$.tallystick.v1.SetStockPolicyRequest\x1a%.tallystick.v1.SetStockPolicyResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/stock/{sku}:setPolicy:\x01*\x12r\n\nMoveTokens\x12 .tallystick.v1.MoveTokensRequest\x1a!.tallystick.v1.MoveTokensResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/stock:moveTokens:\x01*\x12k\n\nListTokens\x12 .tallystick.v1.ListTokensRequest\x1a!.tallystick.v1.ListTokensResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/stock:tokensb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECEIVESTOCKREQUEST'].fields_by_name['node']._serialized_options = b'\342A\001\002'
   _globals['_RECEIVESTOCKREQUEST'].fields_by_name['items']._loaded_options = None
   _globals['_RECEIVESTOCKREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002'
+  _globals['_TOKENSHARE'].fields_by_name['node']._loaded_options = None
+  _globals['_TOKENSHARE'].fields_by_name['node']._serialized_options = b'\342A\001\002'
+  _globals['_TOKENSHARE'].fields_by_name['weight']._loaded_options = None
+  _globals['_TOKENSHARE'].fields_by_name['weight']._serialized_options = b'\342A\001\002'
   _globals['_ADJUSTSTOCKREQUEST'].fields_by_name['adjustment_id']._loaded_options = None
   _globals['_ADJUSTSTOCKREQUEST'].fields_by_name['adjustment_id']._serialized_options = b'\342A\001\002'
   _globals['_ADJUSTSTOCKREQUEST'].fields_by_name['node']._loaded_options = None
@@ -59,6 +63,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETSTOCKPOLICYREQUEST'].fields_by_name['node']._serialized_options = b'\342A\001\002'
   _globals['_SETSTOCKPOLICYREQUEST'].fields_by_name['sku']._loaded_options = None
   _globals['_SETSTOCKPOLICYREQUEST'].fields_by_name['sku']._serialized_options = b'\342A\001\002'
+  _globals['_MOVETOKENSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_MOVETOKENSREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_MOVETOKENSREQUEST'].fields_by_name['node']._loaded_options = None
+  _globals['_MOVETOKENSREQUEST'].fields_by_name['node']._serialized_options = b'\342A\001\002'
+  _globals['_MOVETOKENSREQUEST'].fields_by_name['to']._loaded_options = None
+  _globals['_MOVETOKENSREQUEST'].fields_by_name['to']._serialized_options = b'\342A\001\002'
+  _globals['_MOVETOKENSREQUEST'].fields_by_name['items']._loaded_options = None
+  _globals['_MOVETOKENSREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002'
   _globals['_STOCKSERVICE'].methods_by_name['ReceiveStock']._loaded_options = None
   _globals['_STOCKSERVICE'].methods_by_name['ReceiveStock']._serialized_options = b'\202\323\344\223\002\026\"\021/v1/stock:receive:\001*'
   _globals['_STOCKSERVICE'].methods_by_name['AdjustStock']._loaded_options = None
@@ -69,6 +81,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOCKSERVICE'].methods_by_name['ListStock']._serialized_options = b'\202\323\344\223\002\013\022\t/v1/stock'
   _globals['_STOCKSERVICE'].methods_by_name['SetStockPolicy']._loaded_options = None
   _globals['_STOCKSERVICE'].methods_by_name['SetStockPolicy']._serialized_options = b'\202\323\344\223\002\036\"\031/v1/stock/{sku}:setPolicy:\001*'
+  _globals['_STOCKSERVICE'].methods_by_name['MoveTokens']._loaded_options = None
+  _globals['_STOCKSERVICE'].methods_by_name['MoveTokens']._serialized_options = b'\202\323\344\223\002\031\"\024/v1/stock:moveTokens:\001*'
+  _globals['_STOCKSERVICE'].methods_by_name['ListTokens']._loaded_options = None
+  _globals['_STOCKSERVICE'].methods_by_name['ListTokens']._serialized_options = b'\202\323\344\223\002\022\022\020/v1/stock:tokens'
   _globals['_STOCK']._serialized_start=176
   _globals['_STOCK']._serialized_end=489
   _globals['_AVAILABLEELSEWHERE']._serialized_start=491
@@ -76,25 +92,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STOCKQUANTITY']._serialized_start=574
   _globals['_STOCKQUANTITY']._serialized_end=650
   _globals['_RECEIVESTOCKREQUEST']._serialized_start=653
-  _globals['_RECEIVESTOCKREQUEST']._serialized_end=786
-  _globals['_RECEIVESTOCKRESPONSE']._serialized_start=788
-  _globals['_RECEIVESTOCKRESPONSE']._serialized_end=890
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=893
-  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=1044
-  _globals['_ADJUSTSTOCKRESPONSE']._serialized_start=1046
-  _globals['_ADJUSTSTOCKRESPONSE']._serialized_end=1147
-  _globals['_GETSTOCKREQUEST']._serialized_start=1149
-  _globals['_GETSTOCKREQUEST']._serialized_end=1230
-  _globals['_GETSTOCKRESPONSE']._serialized_start=1232
-  _globals['_GETSTOCKRESPONSE']._serialized_end=1287
-  _globals['_LISTSTOCKREQUEST']._serialized_start=1289
-  _globals['_LISTSTOCKREQUEST']._serialized_end=1393
-  _globals['_LISTSTOCKRESPONSE']._serialized_start=1395
-  _globals['_LISTSTOCKRESPONSE']._serialized_end=1476
-  _globals['_SETSTOCKPOLICYREQUEST']._serialized_start=1479
-  _globals['_SETSTOCKPOLICYREQUEST']._serialized_end=1627
-  _globals['_SETSTOCKPOLICYRESPONSE']._serialized_start=1629
-  _globals['_SETSTOCKPOLICYRESPONSE']._serialized_end=1733
-  _globals['_STOCKSERVICE']._serialized_start=1736
-  _globals['_STOCKSERVICE']._serialized_end=2319
+  _globals['_RECEIVESTOCKREQUEST']._serialized_end=846
+  _globals['_TOKENSHARE']._serialized_start=848
+  _globals['_TOKENSHARE']._serialized_end=902
+  _globals['_RECEIVESTOCKRESPONSE']._serialized_start=904
+  _globals['_RECEIVESTOCKRESPONSE']._serialized_end=1006
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_start=1009
+  _globals['_ADJUSTSTOCKREQUEST']._serialized_end=1178
+  _globals['_ADJUSTSTOCKRESPONSE']._serialized_start=1180
+  _globals['_ADJUSTSTOCKRESPONSE']._serialized_end=1281
+  _globals['_GETSTOCKREQUEST']._serialized_start=1283
+  _globals['_GETSTOCKREQUEST']._serialized_end=1364
+  _globals['_GETSTOCKRESPONSE']._serialized_start=1366
+  _globals['_GETSTOCKRESPONSE']._serialized_end=1421
+  _globals['_LISTSTOCKREQUEST']._serialized_start=1423
+  _globals['_LISTSTOCKREQUEST']._serialized_end=1527
+  _globals['_LISTSTOCKRESPONSE']._serialized_start=1529
+  _globals['_LISTSTOCKRESPONSE']._serialized_end=1610
+  _globals['_SETSTOCKPOLICYREQUEST']._serialized_start=1613
+  _globals['_SETSTOCKPOLICYREQUEST']._serialized_end=1779
+  _globals['_SETSTOCKPOLICYRESPONSE']._serialized_start=1781
+  _globals['_SETSTOCKPOLICYRESPONSE']._serialized_end=1885
+  _globals['_MOVETOKENSREQUEST']._serialized_start=1888
+  _globals['_MOVETOKENSREQUEST']._serialized_end=2055
+  _globals['_MOVETOKENSRESPONSE']._serialized_start=2057
+  _globals['_MOVETOKENSRESPONSE']._serialized_end=2157
+  _globals['_LISTTOKENSREQUEST']._serialized_start=2159
+  _globals['_LISTTOKENSREQUEST']._serialized_end=2264
+  _globals['_LISTTOKENSRESPONSE']._serialized_start=2266
+  _globals['_LISTTOKENSRESPONSE']._serialized_end=2353
+  _globals['_ITEMTOKENS']._serialized_start=2355
+  _globals['_ITEMTOKENS']._serialized_end=2440
+  _globals['_NODETOKENS']._serialized_start=2442
+  _globals['_NODETOKENS']._serialized_end=2566
+  _globals['_STOCKSERVICE']._serialized_start=2569
+  _globals['_STOCKSERVICE']._serialized_end=3377
 # @@protoc_insertion_point(module_scope)

@@ -148,14 +148,22 @@ class ReceiveStockRequest(_message.Message):
     NODE_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
     receipt_id: _builtins.str
     """The caller's own: the same id is never counted twice. 1 to 64 of [A-Za-z0-9._~-]."""
     node: _builtins.str
     """The id of the node that the goods are booked at; ClusterService.GetStatus tells it."""
     actor: _builtins.str
+    replicas: _builtins.int
+    """Answer only when this many other members have it on disk too, or the deadline is near."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockQuantity]:
         """1 to 2,000 items."""
+
+    @_builtins.property
+    def split(self) -> _containers.RepeatedCompositeFieldContainer[Global___TokenShare]:
+        """Splits the tokens of what comes in over nodes, by weight. Empty: all stay at the receiving node."""
 
     def __init__(
         self,
@@ -164,14 +172,40 @@ class ReceiveStockRequest(_message.Message):
         node: _builtins.str = ...,
         items: _abc.Iterable[Global___StockQuantity] | None = ...,
         actor: _builtins.str = ...,
+        split: _abc.Iterable[Global___TokenShare] | None = ...,
+        replicas: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "items", b"items", "node", b"node", "receipt_id", b"receipt_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "items", b"items", "node", b"node", "receipt_id", b"receipt_id", "replicas", b"replicas", "split", b"split"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReceiveStockRequest: _TypeAlias = ReceiveStockRequest  # noqa: Y015
+
+@_typing.final
+class TokenShare(_message.Message):
+    """A node's share of the tokens of a receipt."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    weight: _builtins.int
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        weight: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node", b"node", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TokenShare: _TypeAlias = TokenShare  # noqa: Y015
 
 @_typing.final
 class ReceiveStockResponse(_message.Message):
@@ -206,11 +240,13 @@ class AdjustStockRequest(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
     adjustment_id: _builtins.str
     node: _builtins.str
     reason: _builtins.str
     """At most 1 KiB."""
     actor: _builtins.str
+    replicas: _builtins.int
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockQuantity]: ...
     def __init__(
@@ -221,10 +257,11 @@ class AdjustStockRequest(_message.Message):
         items: _abc.Iterable[Global___StockQuantity] | None = ...,
         reason: _builtins.str = ...,
         actor: _builtins.str = ...,
+        replicas: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adjustment_id", b"adjustment_id", "items", b"items", "node", b"node", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adjustment_id", b"adjustment_id", "items", b"items", "node", b"node", "reason", b"reason", "replicas", b"replicas"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -362,6 +399,7 @@ class SetStockPolicyRequest(_message.Message):
     LOCATION_FIELD_NUMBER: _builtins.int
     OVERBOOKING_LIMIT_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
     node: _builtins.str
     sku: _builtins.str
@@ -371,6 +409,7 @@ class SetStockPolicyRequest(_message.Message):
     as units are free, and for the rest as they are freed.
     """
     actor: _builtins.str
+    replicas: _builtins.int
     def __init__(
         self,
         *,
@@ -380,10 +419,11 @@ class SetStockPolicyRequest(_message.Message):
         location: _builtins.str = ...,
         overbooking_limit: _builtins.int = ...,
         actor: _builtins.str = ...,
+        replicas: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "location", b"location", "node", b"node", "overbooking_limit", b"overbooking_limit", "request_id", b"request_id", "sku", b"sku"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "location", b"location", "node", b"node", "overbooking_limit", b"overbooking_limit", "replicas", b"replicas", "request_id", b"request_id", "sku", b"sku"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -412,3 +452,181 @@ class SetStockPolicyResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetStockPolicyResponse: _TypeAlias = SetStockPolicyResponse  # noqa: Y015
+
+@_typing.final
+class MoveTokensRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    NODE_FIELD_NUMBER: _builtins.int
+    TO_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
+    ACTOR_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The caller's own: the same id moves once. 1 to 64 of [A-Za-z0-9._~-]."""
+    node: _builtins.str
+    """The node that gives."""
+    to: _builtins.str
+    """The node that gets."""
+    actor: _builtins.str
+    replicas: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___StockQuantity]: ...
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        node: _builtins.str = ...,
+        to: _builtins.str = ...,
+        items: _abc.Iterable[Global___StockQuantity] | None = ...,
+        actor: _builtins.str = ...,
+        replicas: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "items", b"items", "node", b"node", "replicas", b"replicas", "request_id", b"request_id", "to", b"to"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveTokensRequest: _TypeAlias = MoveTokensRequest  # noqa: Y015
+
+@_typing.final
+class MoveTokensResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STOCK_FIELD_NUMBER: _builtins.int
+    WRITE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stock(self) -> _containers.RepeatedCompositeFieldContainer[Global___Stock]: ...
+    @_builtins.property
+    def write(self) -> _write_pb2.WriteResult: ...
+    def __init__(
+        self,
+        *,
+        stock: _abc.Iterable[Global___Stock] | None = ...,
+        write: _write_pb2.WriteResult | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["write", b"write"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["stock", b"stock", "write", b"write"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveTokensResponse: _TypeAlias = MoveTokensResponse  # noqa: Y015
+
+@_typing.final
+class ListTokensRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKU_PREFIX_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_TOKEN_FIELD_NUMBER: _builtins.int
+    sku_prefix: _builtins.str
+    """Only skus that begin with this."""
+    page_size: _builtins.int
+    """1 to 1,000; 100 if unset."""
+    page_token: _builtins.str
+    consistency_token: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        sku_prefix: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        consistency_token: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consistency_token", b"consistency_token", "page_size", b"page_size", "page_token", b"page_token", "sku_prefix", b"sku_prefix"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTokensRequest: _TypeAlias = ListTokensRequest  # noqa: Y015
+
+@_typing.final
+class ListTokensResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemTokens]: ...
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ItemTokens] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListTokensResponse: _TypeAlias = ListTokensResponse  # noqa: Y015
+
+@_typing.final
+class ItemTokens(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SKU_FIELD_NUMBER: _builtins.int
+    LOCATION_FIELD_NUMBER: _builtins.int
+    NODES_FIELD_NUMBER: _builtins.int
+    sku: _builtins.str
+    location: _builtins.str
+    @_builtins.property
+    def nodes(self) -> _containers.RepeatedCompositeFieldContainer[Global___NodeTokens]: ...
+    def __init__(
+        self,
+        *,
+        sku: _builtins.str = ...,
+        location: _builtins.str = ...,
+        nodes: _abc.Iterable[Global___NodeTokens] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["location", b"location", "nodes", b"nodes", "sku", b"sku"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemTokens: _TypeAlias = ItemTokens  # noqa: Y015
+
+@_typing.final
+class NodeTokens(_message.Message):
+    """What one node may sell of an item."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: _builtins.int
+    REGION_FIELD_NUMBER: _builtins.int
+    QUANTITY_FIELD_NUMBER: _builtins.int
+    DEMAND_FIELD_NUMBER: _builtins.int
+    RUNWAY_SECONDS_FIELD_NUMBER: _builtins.int
+    node: _builtins.str
+    region: _builtins.str
+    quantity: _builtins.int
+    demand: _builtins.float
+    """Units a second that it sells, as it last said."""
+    runway_seconds: _builtins.float
+    """How long that lasts if the node is cut off now, in seconds; unset if nothing is being sold."""
+    def __init__(
+        self,
+        *,
+        node: _builtins.str = ...,
+        region: _builtins.str = ...,
+        quantity: _builtins.int = ...,
+        demand: _builtins.float = ...,
+        runway_seconds: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_runway_seconds", b"_runway_seconds", "runway_seconds", b"runway_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_runway_seconds", b"_runway_seconds", "demand", b"demand", "node", b"node", "quantity", b"quantity", "region", b"region", "runway_seconds", b"runway_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__runway_seconds: _TypeAlias = _typing.Literal["runway_seconds"]  # noqa: Y015
+    _WhichOneofArgType__runway_seconds: _TypeAlias = _typing.Literal["_runway_seconds", b"_runway_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__runway_seconds) -> _WhichOneofReturnType__runway_seconds | None: ...
+
+Global___NodeTokens: _TypeAlias = NodeTokens  # noqa: Y015

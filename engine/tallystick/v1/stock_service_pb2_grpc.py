@@ -63,6 +63,16 @@ class StockServiceStub:
                 request_serializer=tallystick_dot_v1_dot_stock__service__pb2.SetStockPolicyRequest.SerializeToString,
                 response_deserializer=tallystick_dot_v1_dot_stock__service__pb2.SetStockPolicyResponse.FromString,
                 _registered_method=True)
+        self.MoveTokens = channel.unary_unary(
+                '/tallystick.v1.StockService/MoveTokens',
+                request_serializer=tallystick_dot_v1_dot_stock__service__pb2.MoveTokensRequest.SerializeToString,
+                response_deserializer=tallystick_dot_v1_dot_stock__service__pb2.MoveTokensResponse.FromString,
+                _registered_method=True)
+        self.ListTokens = channel.unary_unary(
+                '/tallystick.v1.StockService/ListTokens',
+                request_serializer=tallystick_dot_v1_dot_stock__service__pb2.ListTokensRequest.SerializeToString,
+                response_deserializer=tallystick_dot_v1_dot_stock__service__pb2.ListTokensResponse.FromString,
+                _registered_method=True)
 
 
 class StockServiceServicer:
@@ -106,6 +116,20 @@ class StockServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def MoveTokens(self, request, context):
+        """Moves reservation tokens to another node: the right to sell, not the goods.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListTokens(self, request, context):
+        """Who holds how many tokens, and how long they last there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StockServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -133,6 +157,16 @@ def add_StockServiceServicer_to_server(servicer, server):
                     servicer.SetStockPolicy,
                     request_deserializer=tallystick_dot_v1_dot_stock__service__pb2.SetStockPolicyRequest.FromString,
                     response_serializer=tallystick_dot_v1_dot_stock__service__pb2.SetStockPolicyResponse.SerializeToString,
+            ),
+            'MoveTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveTokens,
+                    request_deserializer=tallystick_dot_v1_dot_stock__service__pb2.MoveTokensRequest.FromString,
+                    response_serializer=tallystick_dot_v1_dot_stock__service__pb2.MoveTokensResponse.SerializeToString,
+            ),
+            'ListTokens': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListTokens,
+                    request_deserializer=tallystick_dot_v1_dot_stock__service__pb2.ListTokensRequest.FromString,
+                    response_serializer=tallystick_dot_v1_dot_stock__service__pb2.ListTokensResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -274,6 +308,60 @@ class StockService:
             '/tallystick.v1.StockService/SetStockPolicy',
             tallystick_dot_v1_dot_stock__service__pb2.SetStockPolicyRequest.SerializeToString,
             tallystick_dot_v1_dot_stock__service__pb2.SetStockPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tallystick.v1.StockService/MoveTokens',
+            tallystick_dot_v1_dot_stock__service__pb2.MoveTokensRequest.SerializeToString,
+            tallystick_dot_v1_dot_stock__service__pb2.MoveTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListTokens(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/tallystick.v1.StockService/ListTokens',
+            tallystick_dot_v1_dot_stock__service__pb2.ListTokensRequest.SerializeToString,
+            tallystick_dot_v1_dot_stock__service__pb2.ListTokensResponse.FromString,
             options,
             channel_credentials,
             insecure,

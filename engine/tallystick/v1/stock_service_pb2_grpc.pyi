@@ -46,6 +46,10 @@ class StockServiceStub:
     """Lists stock by sku and location."""
     SetStockPolicy: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.SetStockPolicyRequest, _stock_service_pb2.SetStockPolicyResponse]
     """Says how an item may be sold: how far beyond what is there."""
+    MoveTokens: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.MoveTokensRequest, _stock_service_pb2.MoveTokensResponse]
+    """Moves reservation tokens to another node: the right to sell, not the goods."""
+    ListTokens: _grpc.UnaryUnaryMultiCallable[_stock_service_pb2.ListTokensRequest, _stock_service_pb2.ListTokensResponse]
+    """Who holds how many tokens, and how long they last there."""
 
 @_typing.type_check_only
 class StockServiceAsyncStub(StockServiceStub):
@@ -65,6 +69,10 @@ class StockServiceAsyncStub(StockServiceStub):
     """Lists stock by sku and location."""
     SetStockPolicy: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.SetStockPolicyRequest, _stock_service_pb2.SetStockPolicyResponse]  # type: ignore[assignment]
     """Says how an item may be sold: how far beyond what is there."""
+    MoveTokens: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.MoveTokensRequest, _stock_service_pb2.MoveTokensResponse]  # type: ignore[assignment]
+    """Moves reservation tokens to another node: the right to sell, not the goods."""
+    ListTokens: _aio.UnaryUnaryMultiCallable[_stock_service_pb2.ListTokensRequest, _stock_service_pb2.ListTokensResponse]  # type: ignore[assignment]
+    """Who holds how many tokens, and how long they last there."""
 
 class StockServiceServicer(metaclass=_abc_1.ABCMeta):
     """Stock: received, counted, corrected, read.
@@ -111,5 +119,21 @@ class StockServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stock_service_pb2.SetStockPolicyResponse, _abc.Awaitable[_stock_service_pb2.SetStockPolicyResponse]]:
         """Says how an item may be sold: how far beyond what is there."""
+
+    @_abc_1.abstractmethod
+    def MoveTokens(
+        self,
+        request: _stock_service_pb2.MoveTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_service_pb2.MoveTokensResponse, _abc.Awaitable[_stock_service_pb2.MoveTokensResponse]]:
+        """Moves reservation tokens to another node: the right to sell, not the goods."""
+
+    @_abc_1.abstractmethod
+    def ListTokens(
+        self,
+        request: _stock_service_pb2.ListTokensRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stock_service_pb2.ListTokensResponse, _abc.Awaitable[_stock_service_pb2.ListTokensResponse]]:
+        """Who holds how many tokens, and how long they last there."""
 
 def add_StockServiceServicer_to_server(servicer: StockServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -80,16 +80,27 @@ def apply_update(record: DocumentRecord, delta: DocumentUpdate) -> DocumentRecor
     name = _hash(delta.update)
     if name in record.updates:
         return record
+    state = _merge(record, delta.update)
+    return DocumentRecord(state, tuple(sorted({*record.updates, name})))
+
+
+def join_documents(left: DocumentRecord, right: DocumentRecord) -> DocumentRecord:
+    """Join two documents at rest. Raises ValueError if one is none."""
+    if not right.updates or set(right.updates) <= set(left.updates):
+        return left
+    return DocumentRecord(_merge(left, right.state), tuple(sorted({*left.updates, *right.updates})))
+
+
+def _merge(record: DocumentRecord, update: bytes) -> bytes:
     doc = _load(record)
     try:
-        doc.apply_update(delta.update)
-        state = doc.get_update()
+        doc.apply_update(update)
+        return doc.get_update()
     except BaseException as problem:
         # On some bytes pycrdt panics instead of raising: that is no Exception, and would end the process.
         if type(problem).__name__ != "PanicException":
             raise
         raise ValueError(f"not an update: {problem}") from problem
-    return DocumentRecord(state, tuple(sorted({*record.updates, name})))
 
 
 def show(record: DocumentRecord, placed: Details) -> dict[str, str]:

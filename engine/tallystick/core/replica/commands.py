@@ -107,11 +107,29 @@ class SetOverbooking(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The first event of a cluster: its founder is a member."""
+    """The first event of a cluster: its founder is a member. `secret` signs its invitations."""
 
     region: str
+    address: str = ""
+    secret: bytes = b""
+
+
+class Admit(NamedTuple):
+    """Let `replica` in, on an invitation whose signature was checked and whose nonce is used up by this."""
+
+    replica: int
+    region: str
+    address: str
+    nonce: str
+
+
+class SettleIn(NamedTuple):
+    """This node has all that the others have, and is reached at `address`."""
+
+    address: str
 
 
 OrderWrite = ConfirmOrder | ExtendHold | RecordPayment | CancelOrder | EditOrder
 StockWrite = ReceiveStock | AdjustStock | SetOverbooking
-Command = PlaceOrder | OrderWrite | StockWrite | ExpireHold | Found
+MemberWrite = Found | Admit | SettleIn
+Command = PlaceOrder | OrderWrite | StockWrite | ExpireHold | MemberWrite

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tallystick.core.limits import Limits
-from tallystick.core.members import Member, MemberState
 from tallystick.core.replica import commands
 from tallystick.core.replica.book import adjust_stock, receive_stock, set_overbooking
 from tallystick.core.replica.change import (
@@ -18,8 +17,8 @@ from tallystick.core.replica.change import (
     extend_hold,
     record_payment,
 )
-from tallystick.core.replica.keys import member_key
-from tallystick.core.replica.outcome import EntryKind, Now, Outcome
+from tallystick.core.replica.membership import admit, found, settle_in
+from tallystick.core.replica.outcome import Now, Outcome
 from tallystick.core.replica.place import place_order
 from tallystick.core.replica.view import View
 
@@ -44,12 +43,6 @@ class Replica:
         return _HANDLERS[type(command)](self, command, now, view)
 
 
-def _found(replica: Replica, command: commands.Found, now: Now, view: View) -> Outcome:
-    member = Member(command.region, int(MemberState.ACTIVE), now.ms)
-    view.put_member(member_key(replica.replica), member)
-    return Outcome(((int(EntryKind.MEMBER), f"{replica.replica:012x}", member),))
-
-
 _HANDLERS: Mapping[type, Callable[[Replica, Any, Now, View], Outcome]] = {
     commands.PlaceOrder: place_order,
     commands.ConfirmOrder: confirm_order,
@@ -61,5 +54,7 @@ _HANDLERS: Mapping[type, Callable[[Replica, Any, Now, View], Outcome]] = {
     commands.ReceiveStock: receive_stock,
     commands.AdjustStock: adjust_stock,
     commands.SetOverbooking: set_overbooking,
-    commands.Found: _found,
+    commands.Found: found,
+    commands.Admit: admit,
+    commands.SettleIn: settle_in,
 }

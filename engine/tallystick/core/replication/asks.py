@@ -1,0 +1,161 @@
+"""Asking other nodes for tokens when stock is short here.
+
+For one item all waiting demand is one question, put to the richest that can be reached, two of them at once
+at most. Nothing is locked meanwhile, and what arrives is kept even if the order gave up. Who could not help
+is left alone for a while. Whoever drives this retries what waits when `take_settled` names the item.
+
+Source: the transfer protocol of bounded counters (Balegas et al., 2015), with the mistakes of its first
+implementation left out: it asked the poorest first, its throttle never fired, and each retry added its
+shortfall to the queue again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tallystick.core.replication.messages import Ask
+
+AT_ONCE = 2
+TIMEOUT_MS = 1_000
+"""A peer that does not answer for so long is not waited for."""
+REST_MS = 250
+"""Who could not help is not asked for the same item again for so long."""
+
+
+class Holder(NamedTuple):
+    """A peer that can be reached, and the units that it is believed to hold."""
+
+    peer: int
+    units: int
+
+
+@dataclass(slots=True)
+class _Out:
+    """A question under way. `until` is set by the answer: the event of the peer that ends it."""
+
+    peer: int
+    units: int
+    at_ms: int
+    until: int | None = None
+
+
+@dataclass(slots=True)
+class _Item:
+    needed: int = 0
+    rests: dict[int, int] = field(default_factory=dict)
+    out: dict[int, _Out] = field(default_factory=dict)
+
+
+_Over = Callable[[_Out], bool]
+
+
+class Asks:
+    """The questions of one node."""
+
+    def __init__(self, timeout_ms: int = TIMEOUT_MS) -> None:
+        self._timeout_ms = timeout_ms
+        self._items: dict[bytes, _Item] = {}
+        self._number = 0
+        self._sends: list[tuple[int, Ask]] = []
+        self._settled: dict[bytes, None] = {}
+
+    def need(self, key: bytes, units: int, holders: Sequence[Holder], now_ms: int) -> bool:
+        """`units` more of the item are waited for. False: nobody who can be asked now can help."""
+        item = self._items.setdefault(key, _Item())
+        free = self._askable(item, holders, now_ms)
+        coming = sum(out.units for out in item.out.values())
+        if coming + sum(holder.units for holder in free) < item.needed + units:
+            self._forget(key)
+            return False
+        item.needed += units
+        self._ask(key, item, free, now_ms)
+        return True
+
+    def retrying(self, key: bytes) -> None:
+        """All that waits for the item is tried again now: who still lacks some says so anew."""
+        item = self._items.get(key)
+        if item is not None:
+            item.needed = 0
+            self._forget(key)
+
+    def answered(self, peer: int, number: int, granted: int, until: int, now_ms: int) -> None:
+        """A peer's answer; its grant is in its chain up to event `until`."""
+        for item in self._items.values():
+            out = item.out.get(number)
+            if out is not None and out.peer == peer:
+                out.until = until
+                if granted < out.units:
+                    item.rests[peer] = now_ms + REST_MS
+
+    def reached(self, peer: int, seq: int) -> None:
+        """The peer's events up to `seq` are on disk here."""
+        self._end(lambda out: out.peer == peer and out.until is not None and out.until <= seq)
+
+    def lost(self, peer: int, now_ms: int) -> None:
+        """The peer can't be reached any more."""
+        for item in self._items.values():
+            item.rests[peer] = now_ms + REST_MS
+        self._end(lambda out: out.peer == peer)
+
+    def tick(self, now_ms: int) -> None:
+        """Time has passed: who has not answered is waited for no longer."""
+        late = now_ms - self._timeout_ms
+        for key, item in [*self._items.items()]:
+            item.rests = {peer: until for peer, until in item.rests.items() if until > now_ms}
+            self._forget(key)
+            for out in item.out.values():
+                if out.at_ms <= late:
+                    item.rests[out.peer] = now_ms + REST_MS
+        self._end(lambda out: out.at_ms <= late)
+
+    def take_sends(self) -> list[tuple[int, Ask]]:
+        """Questions to send, with whom to."""
+        sends, self._sends = self._sends, []
+        return sends
+
+    def take_settled(self) -> list[bytes]:
+        """Items of which a question came to its end."""
+        settled, self._settled = [*self._settled], {}
+        return settled
+
+    @property
+    def open(self) -> int:
+        """Questions under way."""
+        return sum(len(item.out) for item in self._items.values())
+
+    def _askable(self, item: _Item, holders: Sequence[Holder], now_ms: int) -> list[Holder]:
+        asked = {out.peer for out in item.out.values()}
+        return sorted(
+            (
+                h
+                for h in holders
+                if h.units > 0 and h.peer not in asked and item.rests.get(h.peer, 0) <= now_ms
+            ),
+            key=lambda holder: (-holder.units, holder.peer),
+        )
+
+    def _ask(self, key: bytes, item: _Item, holders: Sequence[Holder], now_ms: int) -> None:
+        missing = item.needed - sum(out.units for out in item.out.values())
+        for holder in holders:
+            if missing <= 0 or len(item.out) == AT_ONCE:
+                return
+            units = min(missing, holder.units)
+            self._number += 1
+            item.out[self._number] = _Out(holder.peer, units, now_ms)
+            self._sends.append((holder.peer, Ask(self._number, key, units)))
+            missing -= units
+
+    def _end(self, over: _Over) -> None:
+        for key, item in [*self._items.items()]:
+            ended = [number for number, out in item.out.items() if over(out)]
+            for number in ended:
+                del item.out[number]
+            if ended:
+                self._settled[key] = None
+
+    def _forget(self, key: bytes) -> None:
+        item = self._items[key]
+        if not item.needed and not item.out and not item.rests:
+            del self._items[key]

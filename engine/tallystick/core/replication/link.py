@@ -1,0 +1,96 @@
+"""What one peer has, and what is being sent to it.
+
+What is under way is bounded: `WINDOW_BYTES` of frames without an acknowledgement, whatever the peer lags. A
+peer that is slow costs its own lag and nothing else: what it is to get is read from the log when there is
+room.
+
+Invariant: for each origin has.seq ≤ sent.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from tallystick.core.clock import EMPTY_HEAD, Head, Vector, join_vectors
+from tallystick.core.replication.messages import Hello
+
+WINDOW_BYTES = 4 << 20
+
+
+@dataclass(slots=True)
+class Link:
+    """One connection. `peer` is 0 until its Hello came."""
+
+    number: int
+    peer: int = 0
+    hello: Hello | None = None
+    installing: bool = False
+    """The peer has no state yet: frames would be wasted on it."""
+    has: dict[int, Head] = field(default_factory=dict)
+    """What the peer has on disk, as it said."""
+    told: dict[int, Head] = field(default_factory=dict)
+    """What we have on disk, as it was told."""
+    sent: dict[int, int] = field(default_factory=dict)
+    """Origin → the event up to which its frames were sent."""
+    wanted: dict[int, int] = field(default_factory=dict)
+    """Other origins that the peer asked for → the event up to which."""
+    reading: int = 0
+    """The origin that the log is being read for."""
+    flight_bytes: int = 0
+    heard_ms: int = 0
+    said_ms: int = 0
+    acked_ms: int = 0
+    """When we last acknowledged something."""
+    progress_ms: int = 0
+    """When the peer last acknowledged something new, or there was nothing to."""
+    _flight: dict[int, deque[tuple[int, int]]] = field(default_factory=dict)
+
+    @property
+    def ready(self) -> bool:
+        """Whether frames may be sent."""
+        return self.hello is not None and not self.installing
+
+    @property
+    def room(self) -> int:
+        """Bytes that may be sent now."""
+        return WINDOW_BYTES - self.flight_bytes
+
+    def seq_of(self, origin: int) -> int:
+        """The last event of the origin that the peer has on disk, as far as we know."""
+        return self.has.get(origin, EMPTY_HEAD).seq
+
+    def shipped(self, origin: int, last: int, size: int) -> None:
+        """A frame that ends with event `last` is on its way."""
+        self.sent[origin] = last
+        self._flight.setdefault(origin, deque()).append((last, size))
+        self.flight_bytes += size
+
+    def acknowledged(self, vector: Vector, now_ms: int) -> bool:
+        """The peer has this on disk; answers whether that was news."""
+        news = False
+        for origin, head in vector.items():
+            if head.seq > self.seq_of(origin):
+                news = True
+                self._landed(origin, head.seq)
+        self.has = join_vectors(self.has, vector)
+        if news or not self.flight_bytes:
+            self.progress_ms = now_ms
+        return news
+
+    def rewind(self) -> None:
+        """What is under way is taken for lost."""
+        self._flight.clear()
+        self.flight_bytes = 0
+        for origin in self.sent:
+            self.sent[origin] = self.seq_of(origin)
+
+    def _landed(self, origin: int, seq: int) -> None:
+        if origin in self.sent:
+            self.sent[origin] = max(self.sent[origin], seq)
+        flight = self._flight.get(origin)
+        while flight and flight[0][0] <= seq:
+            self.flight_bytes -= flight.popleft()[1]
+        if self.wanted.get(origin, seq + 1) <= seq:
+            del self.wanted[origin]
+            self.sent.pop(origin, None)

@@ -1,0 +1,404 @@
+"""How one node's log reaches all others, and theirs this one.
+
+Own frames are pushed to every peer as they are committed; others' are sent to who asks. A frame that comes
+before its causes is held back, and what is missing is asked for: of its origin's link, or, if that is down
+or stands still, of anybody who has it, so that a third node relays around a cut. What is on disk is
+acknowledged, and nothing else. Any message may be lost, doubled or late.
+
+The machine keeps no time and does no I/O: it is told (`connected`, `received`, `committed`, `log_read`,
+`tick`), and what it wants done is collected by `take_effects`. Source of the shape: etcd's raft (`Ready`),
+h11; of the exchange of vectors and ranges: Demers et al., *Epidemic Algorithms* (1987).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from tallystick.core.clock import EMPTY_HEAD, Head
+from tallystick.core.frame import Frame, FrameError, decode_frame, follows, frame_span
+from tallystick.core.members import node_name
+from tallystick.core.replication.effects import Alarm, Close, Effect, ReadLog, Send
+from tallystick.core.replication.holdback import HoldBack
+from tallystick.core.replication.link import Link
+from tallystick.core.replication.messages import Ack, Frames, Goodbye, Hello, Message, Want
+
+READ_BYTES = 256 << 10
+MESSAGE_BYTES = 1 << 20
+ACK_MS = 5
+"""Acknowledgements of one link are at least this far apart."""
+HEARTBEAT_MS = 1_000
+WANT_MS = 1_000
+"""What was asked for and did not come is asked for again after this time."""
+STALL_MS = 500
+"""An origin whose own link brings nothing for so long, though it has more, is asked for elsewhere."""
+RESEND_MS = 3_000
+
+
+class Me(NamedTuple):
+    """What our Hello says that never changes while we run."""
+
+    cluster: str
+    replica: int
+    boot: int
+    region: str
+    address: str = ""
+    kinds: frozenset[int] = frozenset()
+    invitation: str = ""
+
+
+class _Asked(NamedTuple):
+    """A Want that is under way."""
+
+    link: int
+    seq: int
+    at_ms: int
+
+
+class Replicator:
+    """One node's side of the protocol. `vector` is what is on disk here.
+
+    `admits` says why a peer that greets must be turned away, or None; see `Hello`.
+    """
+
+    def __init__(
+        self,
+        me: Me,
+        vector: Mapping[int, Head],
+        admits: Callable[[Hello], Goodbye | None] = lambda _: None,
+        *,
+        installing: bool = False,
+    ) -> None:
+        self.me = me
+        self.vector: dict[int, Head] = dict(vector)
+        self.installing = installing
+        self.links: dict[int, Link] = {}
+        self.held = HoldBack()
+        self.stopped: dict[int, str] = {}
+        """Origins whose frames are taken no more, and why."""
+        self.acked: dict[int, int] = {}
+        """Peer → our events that it has on disk, as far as it ever said."""
+        self._admits = admits
+        self._asked: dict[int, _Asked] = {}
+        self._moved_ms: dict[int, int] = {}
+        self._effects: list[Effect] = []
+
+    # ------------------------------------------------------------------------------------------ what comes in
+
+    def connected(self, link: int, now_ms: int) -> None:
+        """There is a new connection: greet."""
+        self.links[link] = Link(link, heard_ms=now_ms, said_ms=now_ms, progress_ms=now_ms)
+        me = self.me
+        hello = Hello(
+            me.cluster,
+            me.replica,
+            me.boot,
+            me.region,
+            me.address,
+            dict(self.vector),
+            me.kinds,
+            invitation=me.invitation,
+            installing=self.installing,
+        )
+        self._send(self.links[link], hello, now_ms)
+
+    def closed(self, link: int) -> None:
+        """The connection is gone."""
+        self.links.pop(link, None)
+        self._asked = {origin: asked for origin, asked in self._asked.items() if asked.link != link}
+
+    def received(self, link: int, message: Message, now_ms: int) -> None:
+        """A message of one of the kinds Hello, Frames, Ack, Want, Goodbye; others are not about the log."""
+        peer = self.links.get(link)
+        if peer is None:
+            return
+        peer.heard_ms = now_ms
+        if isinstance(message, Hello):
+            self._greeted(peer, message, now_ms)
+        elif isinstance(message, Goodbye):
+            self._effects.append(Close(link, message.reason, message.message))
+        elif peer.hello is None:
+            return  # its Hello was lost: it will greet again on a new connection
+        elif isinstance(message, Frames):
+            self._take_frames(peer, message, now_ms)
+        elif isinstance(message, Ack):
+            self.heard_vector(peer, message.vector, now_ms)
+        elif isinstance(message, Want):
+            self._wanted(peer, message)
+
+    def heard_vector(self, peer: Link, vector: Mapping[int, Head], now_ms: int) -> None:
+        """The peer says what it has on disk."""
+        if self._find_forks(peer, vector):
+            return
+        if peer.installing and vector:
+            peer.installing = False
+            peer.sent[self.me.replica] = vector.get(self.me.replica, EMPTY_HEAD).seq
+        peer.acknowledged(vector, now_ms)
+        self.acked[peer.peer] = max(self.acked.get(peer.peer, 0), peer.seq_of(self.me.replica))
+        self._pump(peer)
+        self._seek(now_ms)
+
+    def committed(self, own: Sequence[Frame], applied: Sequence[Frame], now_ms: int) -> None:
+        """These are on disk: push our own, acknowledge the others'."""
+        for frame in (*own, *applied):
+            self.vector[frame.origin] = frame.head
+            self._moved_ms[frame.origin] = now_ms
+        self.held.applied(applied)
+        for peer in self.links.values():
+            if own and peer.ready:
+                self._push(peer, own, now_ms)
+            if applied:
+                self._acknowledge(peer, now_ms)
+
+    def adopted(self, vector: Mapping[int, Head], now_ms: int) -> None:
+        """A snapshot was joined that has all up to `vector`."""
+        self.vector.update(vector)
+        self.installing = False
+        self.held.rebase(self.vector)
+        for peer in self.links.values():
+            peer.told.clear()
+            self._acknowledge(peer, now_ms)
+
+    def log_read(self, link: int, origin: int, frames: Sequence[bytes], now_ms: int) -> None:
+        """What ReadLog asked for."""
+        peer = self.links.get(link)
+        if peer is None:
+            return
+        peer.reading = 0
+        if not frames:
+            peer.wanted.pop(origin, None)
+        elif origin == self.me.replica or origin in peer.wanted:
+            spans = [(*frame_span(data), data) for data in frames]
+            spans = [span for span in spans if span[1] > peer.sent.get(origin, 0)]
+            self._ship(peer, origin, [(last, data) for _, last, data in spans], now_ms)
+        self._pump(peer)
+
+    def tick(self, now_ms: int) -> None:
+        """Time has passed. To be called every few tens of milliseconds while there are links."""
+        for peer in self.links.values():
+            if peer.hello is None:
+                continue
+            if peer.flight_bytes and now_ms - peer.progress_ms >= RESEND_MS:
+                peer.rewind()
+                peer.progress_ms = now_ms
+            if now_ms - peer.said_ms >= HEARTBEAT_MS:
+                peer.told.clear()
+                self._send_ack(peer, now_ms, always=True)
+            elif now_ms - peer.acked_ms >= ACK_MS:
+                self._send_ack(peer, now_ms, always=False)
+            self._pump(peer)
+        self._seek(now_ms)
+
+    # -------------------------------------------------------------------------------------- what is asked for
+
+    def ready(self, events_max: int, bytes_max: int) -> list[Frame]:
+        """Peers' frames that can be applied now; they stay held until `committed` names them."""
+        return self.held.ready(self.vector, events_max, bytes_max)
+
+    def take_effects(self) -> list[Effect]:
+        """What is to be done, in this order. The caller does it after its commit."""
+        effects, self._effects = self._effects, []
+        return effects
+
+    def replicated(self, seq: int) -> int:
+        """How many peers have our events up to `seq` on disk."""
+        return sum(acked >= seq for acked in self.acked.values())
+
+    def known(self, origin: int) -> int:
+        """The highest event of an origin that anybody connected is known to have."""
+        heard = (peer.seq_of(origin) for peer in self.links.values())
+        return max(heard, default=0)
+
+    def link_to(self, replica: int) -> Link | None:
+        """The connection to a peer, if there is one."""
+        return next((peer for peer in self.links.values() if peer.peer == replica), None)
+
+    def stop(self, origin: int, reason: str, message: str) -> None:
+        """Take no more frames of an origin, and say so."""
+        if origin not in self.stopped:
+            self.stopped[origin] = reason
+            self.held.drop(origin)
+            self._effects.append(Alarm(reason, message, origin))
+
+    # ----------------------------------------------------------------------------------------------- greeting
+
+    def _greeted(self, peer: Link, hello: Hello, now_ms: int) -> None:
+        problem = self._turns_away(hello)
+        if problem is not None:
+            self._send(peer, problem, now_ms)
+            self._effects.append(Close(peer.number, problem.reason, problem.message))
+            return
+        older = self.link_to(hello.replica)
+        if older is not None and older is not peer:
+            self._effects.append(Close(older.number, "REPLACED", "the peer connected again"))
+            self.closed(older.number)
+        peer.hello, peer.peer, peer.installing = hello, hello.replica, hello.installing
+        peer.sent[self.me.replica] = hello.vector.get(self.me.replica, EMPTY_HEAD).seq
+        peer.told = {}
+        self.heard_vector(peer, {} if hello.installing else hello.vector, now_ms)
+
+    def _turns_away(self, hello: Hello) -> Goodbye | None:
+        me = self.me
+        if hello.cluster != me.cluster:
+            return Goodbye("WRONG_CLUSTER", f"this node is of cluster {me.cluster}, not {hello.cluster}")
+        if hello.replica == me.replica:
+            return Goodbye("SELF", "that is this very node, or a clone of its directory")
+        if hello.protocol[0] > 1 or hello.protocol[1] < 1:
+            return Goodbye("PROTOCOL", f"this node speaks version 1, the peer {hello.protocol}")
+        return self._admits(hello)
+
+    def _find_forks(self, peer: Link, vector: Mapping[int, Head]) -> bool:
+        """Whether the peer knows a chain of ours that we don't. Others' forks stop their origin alone."""
+        for origin, theirs in vector.items():
+            mine = self.vector.get(origin, EMPTY_HEAD)
+            forked = mine.seq == theirs.seq and mine.digest != theirs.digest
+            if origin == self.me.replica and (forked or theirs.seq > mine.seq):
+                message = (
+                    f"peer {node_name(peer.peer)} has event {theirs.seq} of this node, which itself has "
+                    f"{mine.seq}: the disk was rolled back or cloned. Stop this node, and let a new one join "
+                    "in its place"
+                )
+                self.stop(origin, "OWN_CHAIN_LOST", message)
+                self._effects.append(Close(peer.number, "OWN_CHAIN_LOST", message, final=True))
+                return True
+            if forked:
+                self._stop_fork(origin, theirs.seq)
+        return False
+
+    def _stop_fork(self, origin: int, seq: int) -> None:
+        self.stop(
+            origin,
+            "FORK",
+            f"node {node_name(origin)} wrote event {seq} twice: its disk was rolled back or cloned. "
+            "Nothing more is taken of it; decommission it",
+        )
+
+    # ---------------------------------------------------------------------------------------------- receiving
+
+    def _take_frames(self, peer: Link, message: Frames, now_ms: int) -> None:
+        for data in message.frames:
+            try:
+                frame = decode_frame(data)
+            except FrameError as problem:
+                text = f"a frame from {node_name(peer.peer)} is damaged: {problem}"
+                self._effects += [Alarm("BAD_FRAME", text, peer.peer), Close(peer.number, "BAD_FRAME", text)]
+                return
+            self._take_frame(frame, now_ms)
+        self._seek(now_ms)
+
+    def _take_frame(self, frame: Frame, now_ms: int) -> None:
+        origin = frame.origin
+        if origin in self.stopped or origin == self.me.replica or self.installing:
+            return
+        head = self.vector.get(origin, EMPTY_HEAD)
+        tail = self.held.tail(origin, head)
+        if frame.last <= tail.seq:
+            if frame.last == head.seq and frame.digest != head.digest:
+                self._stop_fork(origin, frame.last)
+            return
+        if frame.first <= tail.seq or (frame.first == tail.seq + 1 and not follows(frame, tail)):
+            self._stop_fork(origin, frame.first)
+            return
+        if self.held.add(frame, head):
+            self._moved_ms[origin] = now_ms
+
+    def _seek(self, now_ms: int) -> None:
+        """Ask for what somebody has and nobody is bringing."""
+        if self.installing:
+            return
+        origins = {origin for peer in self.links.values() for origin in peer.has}
+        for origin in sorted(origins):
+            if origin == self.me.replica or origin in self.stopped:
+                continue
+            head = self.vector.get(origin, EMPTY_HEAD)
+            seq = self.held.tail(origin, head).seq
+            if self.known(origin) > seq:
+                self._ask(origin, seq, now_ms)
+
+    def _ask(self, origin: int, seq: int, now_ms: int) -> None:
+        asked = self._asked.get(origin)
+        if asked is not None and now_ms - max(asked.at_ms, self._moved_ms.get(origin, 0)) < WANT_MS:
+            return
+        own = self.link_to(origin)
+        if own is not None and asked is None:
+            # Its own link brings it, unless that stands still.
+            since = max(self._moved_ms.get(origin, 0), own.progress_ms)
+            self._moved_ms.setdefault(origin, now_ms)
+            if now_ms - since < STALL_MS:
+                return
+        sources = [peer for peer in self.links.values() if peer.seq_of(origin) > seq]
+        # Somebody else than the last time, if there is anybody.
+        source = min(
+            sources, key=lambda peer: (asked is not None and peer.number == asked.link, -peer.seq_of(origin))
+        )
+        self._asked[origin] = _Asked(source.number, seq, now_ms)
+        self._send(source, Want(origin, seq, source.seq_of(origin)), now_ms)
+
+    # ------------------------------------------------------------------------------------------------ sending
+
+    def _push(self, peer: Link, own: Sequence[Frame], now_ms: int) -> None:
+        """Send what was just committed, if the peer was sent all before it; else the log will be read."""
+        me = self.me.replica
+        size = sum(len(frame.data) for frame in own)
+        if peer.sent.get(me) == own[0].first - 1 and peer.reading != me and size <= peer.room:
+            self._ship(peer, me, [(frame.last, frame.data) for frame in own], now_ms)
+        else:
+            self._pump(peer)
+
+    def _ship(self, peer: Link, origin: int, frames: Iterable[tuple[int, bytes]], now_ms: int) -> None:
+        batch: list[bytes] = []
+        size = 0
+        for last, data in frames:
+            if batch and size + len(data) > MESSAGE_BYTES:
+                self._send(peer, Frames(tuple(batch)), now_ms)
+                batch, size = [], 0
+            batch.append(data)
+            size += len(data)
+            if not peer.flight_bytes:
+                peer.progress_ms = now_ms
+            peer.shipped(origin, last, len(data))
+        if batch:
+            self._send(peer, Frames(tuple(batch)), now_ms)
+
+    def _wanted(self, peer: Link, want: Want) -> None:
+        if want.origin == self.me.replica:
+            # Our own are on their way, unless they were lost: then from there on again.
+            if peer.sent.get(want.origin, 0) > want.seq and not peer.flight_bytes:
+                peer.sent[want.origin] = want.seq
+        elif want.origin not in self.stopped:
+            until = min(want.until, self.vector.get(want.origin, EMPTY_HEAD).seq)
+            if until > want.seq:
+                peer.wanted[want.origin] = until
+                peer.sent[want.origin] = want.seq
+        self._pump(peer)
+
+    def _pump(self, peer: Link) -> None:
+        """Have the log read for what the peer is to get next, if there is room on the way."""
+        if not peer.ready or peer.reading or peer.room < READ_BYTES:
+            return
+        me = self.me.replica
+        for origin, until in ((me, self.vector.get(me, EMPTY_HEAD).seq), *peer.wanted.items()):
+            sent = peer.sent.get(origin, 0)
+            if sent < until:
+                peer.reading = origin
+                self._effects.append(ReadLog(peer.number, origin, sent, until, READ_BYTES))
+                return
+
+    def _acknowledge(self, peer: Link, now_ms: int) -> None:
+        if peer.hello is not None and now_ms - peer.acked_ms >= ACK_MS:
+            self._send_ack(peer, now_ms, always=False)
+
+    def _send_ack(self, peer: Link, now_ms: int, *, always: bool) -> None:
+        """Tell the peer what came to disk since the last time. Our own chain it knows from our frames."""
+        if self.installing:
+            return
+        me = self.me.replica
+        news = {o: head for o, head in self.vector.items() if o != me and peer.told.get(o) != head}
+        if news or always:
+            peer.told.update(news)
+            peer.acked_ms = now_ms
+            self._send(peer, Ack(news), now_ms)
+
+    def _send(self, peer: Link, message: Message, now_ms: int) -> None:
+        peer.said_ms = now_ms
+        self._effects.append(Send(peer.number, message))

@@ -1,0 +1,90 @@
+"""The ask desk: what this node asks of others when stock is short, and what it gives when it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from tallystick.core.errors import InsufficientStock, Refused, Shortage
+from tallystick.core.replica.commands import GrantTokens
+from tallystick.core.replica.keys import split_stock_key, stock_key
+from tallystick.core.replica.outcome import Outcome
+from tallystick.core.replication.asks import Asks, Holder
+from tallystick.core.replication.messages import Ask
+from tallystick.core.stock.rights import Stock, rights
+from tallystick.node.chores import Chore
+
+StockOf = Callable[[bytes], Stock]
+"""A stock item as it is on disk."""
+
+
+class AskDesk:
+    """One node's. `linked` answers the peers that can be reached; `wanting` the units of an item that orders
+    wait for here."""
+
+    def __init__(self, me: int, stock_of: StockOf, linked: Callable[[], list[int]]) -> None:
+        self._me = me
+        self._stock_of = stock_of
+        self._linked = linked
+        self._asks = Asks()
+        self.wanting: Callable[[bytes], int] = lambda _: 0
+        self.answered = self._asks.answered
+        self.reached = self._asks.reached
+        self.lost = self._asks.lost
+        self.tick = self._asks.tick
+        self.take_sends = self._asks.take_sends
+        self.take_settled = self._asks.take_settled
+        self.retrying = self._asks.retrying
+
+    def ask_for(self, shortages: Sequence[Shortage], now_ms: int) -> dict[bytes, int]:
+        """Ask for what is short. Answers units by stock key; nothing if not all of it is to be hoped for."""
+        linked = self._linked()
+        if not linked:
+            return {}
+        lacking: dict[bytes, int] = {}
+        for short in shortages:
+            key = stock_key(short.sku, short.location)
+            stock = self._stock_of(key)
+            holders = [Holder(peer, rights(stock, peer)) for peer in linked]
+            units = short.asked - short.available_here
+            if not self._asks.need(key, units, holders, now_ms):
+                return {}
+            lacking[key] = units
+        return lacking
+
+    def grant(self, asker: int, ask: Ask, granted: Callable[[int], None]) -> Chore:
+        """What answers a peer's question.
+
+        Of two that both lack, the one with the lower id keeps what its own orders wait for: if both did, none
+        would be served, and if none did, tokens would cross over and both would lack again.
+        """
+        keep = self.wanting(ask.key) if self._me < asker else 0
+        sku, location = split_stock_key(ask.key)
+
+        def done(result: Outcome | Refused) -> None:
+            units = sum(move[2] for move in result.moved) if isinstance(result, Outcome) else 0
+            granted(units)
+
+        return Chore(GrantTokens(asker, sku, location, ask.units, keep), done)
+
+    def explain(
+        self,
+        refusal: InsufficientStock,
+        unreachable: tuple[str, ...],
+        region_of: Callable[[int], str],
+        now_ms: int,
+    ) -> Refused:
+        """The refusal, with where else there may be more, and who could not be asked."""
+        linked = self._linked()
+        rows = []
+        for short in refusal.shortages:
+            stock = self._stock_of(stock_key(short.sku, short.location))
+            richest = max(linked, key=lambda peer: rights(stock, peer), default=0)
+            suits = richest and rights(stock, richest) >= short.asked
+            rows.append(
+                short._replace(
+                    as_of_ms=now_ms,
+                    unreachable_regions=unreachable,
+                    suggested_region=region_of(richest) if suits else "",
+                )
+            )
+        return InsufficientStock(tuple(rows))

@@ -1,0 +1,397 @@
+"""The driver: steps whatever waits, commits once, and then lets answers and messages go.
+
+It has no thread and keeps no time: `turn` takes what came, and answers what is to be delivered. The engine
+turns it in a thread of its own, the simulator on a virtual clock. Nothing leaves before it is on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+import structlog
+
+from tallystick.core.clock import EMPTY_HEAD, FORWARD_LIMIT_MS, Head, Vector, hlc_ms, receive, tick
+from tallystick.core.codec import encode
+from tallystick.core.errors import InsufficientStock, Refused
+from tallystick.core.frame import Frame
+from tallystick.core.replica.commands import Command, ExpireHold, PlaceOrder
+from tallystick.core.replica.outcome import Now, Outcome
+from tallystick.core.replica.step import Replica
+from tallystick.core.replica.view import View
+from tallystick.core.replication.effects import Effect
+from tallystick.node.identity import encode_vector, progress_rows
+from tallystick.node.inputs import PeerInput
+from tallystick.node.jobs import (
+    Commands,
+    Internal,
+    Job,
+    NotStarted,
+    Receipt,
+    Result,
+    Rotten,
+    StorageFull,
+)
+from tallystick.node.peering import Peering
+from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
+from tallystick.node.source import StoreSource
+from tallystick.node.sweeper import Sweep, Sweeper
+from tallystick.node.waiting import Done, Waiting, Work
+from tallystick.store.port import CorruptRecord, StoreBroken, StoreFull
+from tallystick.store.store import Store
+
+log = structlog.get_logger("engine")
+
+PEER_EVENTS_MAX = 256
+PEER_BYTES_MAX = 256 << 10
+"""Of peers' frames in one commit: applying them must not hold up local writes."""
+FULL_REST_S = 1.0
+"""How long peers' frames wait after one of them found no room."""
+
+
+class Clock(NamedTuple):
+    """Milliseconds since 1970; and seconds that only rise, on which deadlines are."""
+
+    wall_ms: Callable[[], int]
+    monotonic: Callable[[], float]
+
+
+class Turn(NamedTuple):
+    """What a turn lets go, all of it on disk."""
+
+    answers: list[tuple[Job, Any]]
+    effects: list[Effect]
+
+
+class _Poisoned(Exception):
+    """Stepping a command failed: the overlay may be half written and goes away."""
+
+    def __init__(self, job: Job, refusal: Refused) -> None:
+        super().__init__()
+        self.job = job
+        self.refusal = refusal
+
+
+class _Short(Refused):
+    """A shortage that may wait for tokens. `lacking`: units by stock key."""
+
+    def __init__(self, refusal: InsufficientStock, lacking: dict[bytes, int]) -> None:
+        super().__init__(refusal.reason, refusal.message)
+        self.lacking = lacking
+
+
+class Driver:
+    """Owns the store, what is on disk of every chain, and the clock of one replica."""
+
+    def __init__(
+        self,
+        replica: Replica,
+        store: Store,
+        vector: Vector,
+        last_hlc: int,
+        peering: Peering,
+        *,
+        events_max: int,
+        sweep_interval_ms: int,
+        clock: Clock,
+    ) -> None:
+        self.replica = replica
+        self.store = store
+        self.vector: Vector = vector
+        self.peering = peering
+        self.waiting = Waiting()
+        self.sweeper = Sweeper(store, sweep_interval_ms)
+        self._hlc = last_hlc
+        self._events_max = events_max
+        self._clock = clock
+        self._source = StoreSource(store)
+        self._declared: Vector = {}
+        self._answers: list[tuple[Job, Any]] = []
+        self._again: list[Work] = []
+        self._rests_until = 0.0
+        self._ahead = False
+        self._refusing = ""
+
+    @property
+    def head(self) -> Head:
+        """Where our own chain ends, on disk."""
+        return self.vector.get(self.replica.replica, EMPTY_HEAD)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to do at once."""
+        return bool(self._again) or self.peering.busy
+
+    # ---------------------------------------------------------------------------------------------- one turn
+
+    def turn(self, jobs: Iterable[Job], inputs: Iterable[PeerInput]) -> Turn:
+        """Do all of it, in as few commits as the limits allow."""
+        now, wall_ms = self._clock.monotonic(), self._clock.wall_ms()
+        for each in inputs:
+            self.peering.take(each, now, wall_ms)
+        self.peering.tick(now)
+        again, self._again = self._again, []
+        again += [work for key in self.peering.desk.take_settled() for work in self._retried(key)]
+        again += self.waiting.expired(now)
+        chores = self.peering.take_chores()
+        sweeps = [Sweep(order_id, self.sweeper) for order_id in self.sweeper.due(wall_ms)]
+        committed = self._group(again, (*jobs, *chores))
+        # One job each: a bug in one of them leaves the others alone.
+        committed = self._group([], sweeps) or committed
+        if not committed and self.peering.has_ready(now >= self._rests_until):
+            self._commit([])
+        self._install()
+        self._release(self.waiting.acknowledged(self.peering.replicated, self._clock.monotonic()))
+        return self._take_turn()
+
+    def stop(self) -> Turn:
+        """Answer all that waits as things stand, and write out the checkpoints."""
+        dones, works = self.waiting.all()
+        self._release(dones)
+        self._group(works, ())
+        try:
+            self.store.flush()
+        except StoreFull as full:
+            log.warning("no room for the checkpoints: opening will replay the log", reason=str(full))
+        return self._take_turn()
+
+    def _take_turn(self) -> Turn:
+        turn = Turn(self._answers, self.peering.take_effects())
+        self._answers = []
+        return turn
+
+    def _group(self, works: Iterable[Work], jobs: Iterable[Job]) -> bool:
+        """Step works and jobs; answers whether there were any.
+
+        A job is read when its turn comes: what was given up while it waited costs nothing.
+        """
+        batch: list[Work] = []
+        events = 0
+        some = False
+        for work in chain(works, (Work(job, self._read(job)) for job in jobs)):
+            some = True
+            if batch and events + len(work.commands) > self._events_max:
+                self._commit(batch)
+                batch, events = [], 0
+            batch.append(work)
+            events += len(work.commands)
+        if batch:
+            self._commit(batch)
+        return some
+
+    def _read(self, job: Job) -> Commands:
+        if job.deadline is not None and self._clock.monotonic() > job.deadline:
+            return (NotStarted(),)
+        try:
+            return job.commands()
+        except Exception:
+            log.exception("a request could not be read by a bug", job=type(job).__name__)
+            return (Internal(definite=True),)
+
+    # -------------------------------------------------------------------------------------------- one commit
+
+    def _commit(self, batch: Sequence[Work]) -> None:
+        """One commit: everything in `batch`, then peers' frames that are ready; then the answers."""
+        reason = self.store.writable()
+        self._note_refusing(reason or "")
+        now_ms = self._clock.wall_ms()
+        stamp = tick(self._hlc, now_ms)
+        view = View(self._source)
+        sealer = Sealer(self.replica.replica, self.head, stamp, view, self._deps())
+        closed = StorageFull(reason) if reason else None
+        self._note_clock(stamp, now_ms)
+        now = Now(now_ms, stamp, 0)
+        try:
+            results = [self._step(work, now, sealer, view, closed) for work in batch]
+        except _Poisoned as poisoned:
+            self._commit_apart(batch, poisoned)
+            return
+        sealer.seal()
+        frames = self.peering.apply_ready(view, PEER_EVENTS_MAX, PEER_BYTES_MAX) if self._may_apply() else []
+        if frames is None:
+            # One of them can't be applied; its origin is quarantined now.
+            self._commit(batch)
+            return
+        if sealer.frames or frames:
+            try:
+                self._write(view, sealer, frames, stamp, now_ms)
+            except StoreFull as problem:
+                refusal = StorageFull(str(problem))
+                results = [[refusal] * len(work.commands) for work in batch]
+                self._rests_until = self._clock.monotonic() + FULL_REST_S
+        receipt = self._receipt(stamp)
+        for work, done in zip(batch, results, strict=True):
+            self._conclude(work, done, receipt)
+
+    def _may_apply(self) -> bool:
+        return self._clock.monotonic() >= self._rests_until
+
+    def _receipt(self, stamp: int) -> Receipt:
+        token = encode((self.replica.replica, *self.head))
+        return Receipt(token, stamp, self.peering.replicated(self.head.seq))
+
+    def _commit_apart(self, batch: Sequence[Work], poisoned: _Poisoned) -> None:
+        """Something in the batch can't be stepped: each job by itself, so that the others are done."""
+        for work in batch:
+            refused = (poisoned.refusal,) * len(work.commands)
+            self._commit([work._replace(commands=refused) if work.job is poisoned.job else work])
+
+    def _step(self, work: Work, now: Now, sealer: Sealer, view: View, closed: Refused | None) -> list[Result]:
+        """Step one job's commands. A refusal leaves the view as it was."""
+        step = self.replica.step
+        ms, stamp, _ = now
+        results: list[Result] = []
+        for command in work.commands:
+            if isinstance(command, Refused):
+                results.append(command)
+                continue
+            try:
+                if closed is not None and type(command) is not ExpireHold:
+                    results.append(self._known(command, now) or closed)
+                    continue
+                outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
+                if outcome.entries:
+                    sealer.add(outcome.entries)
+            except InsufficientStock as refusal:
+                results.append(self._short(work, command, refusal))
+            except Refused as refusal:
+                results.append(refusal)
+            except StoreBroken:
+                raise
+            except CorruptRecord as rot:
+                log.error("a record is corrupt", table=rot.table.value, key=rot.key.hex())
+                raise _Poisoned(work.job, Rotten(rot)) from rot
+            except Exception as bug:
+                log.exception("a command failed by a bug", command=type(command).__name__)
+                raise _Poisoned(work.job, Internal(definite=True)) from bug
+            else:
+                results.append(outcome)
+        return results
+
+    def _known(self, command: Command, now: Now) -> Outcome | None:
+        """The answer to a request that was carried out before: it needs no room."""
+        try:
+            outcome = self.replica.step(command, now, View(self._source))
+        except Refused:
+            return None
+        return None if outcome.entries else outcome
+
+    def _write(self, view: View, sealer: Sealer, frames: list[Frame], stamp: int, now_ms: int) -> None:
+        me = self.replica.replica
+        for frame in frames:
+            stamp, ahead = receive(stamp, frame.hlc, now_ms)
+            if ahead:
+                self.peering.note_ahead(frame.origin, hlc_ms(frame.hlc) - now_ms)
+        heads = {frame.origin: frame.head for frame in frames}
+        vector = {**self.vector, **heads}
+        if sealer.frames:
+            vector[me] = sealer.head
+        position = encode_vector(vector)
+        rows = eager_rows(view, [*sealer.frames, *frames], progress_rows(position, stamp))
+        events = sealer.head.seq - self.head.seq + sum(frame.events for frame in frames)
+        self.store.commit(rows, lazy_rows(view), events, position)
+        if sealer.frames:
+            self._declared = self.vector
+        self.vector = vector
+        self._hlc = stamp
+        self._source.adopt(view.stock)
+        self.sweeper.note(view.expiry)
+        self.peering.committed(sealer.frames, frames, view, self._clock.monotonic())
+        if frames:
+            self._again += self.waiting.decided(key.decode() for key in view.orders)
+
+    def _deps(self) -> tuple[tuple[int, int, bytes], ...]:
+        """What came to disk of others since our last frame: our next one depends on it."""
+        me, declared = self.replica.replica, self._declared
+        return tuple(
+            (origin, *head)
+            for origin, head in sorted(self.vector.items())
+            if origin != me and declared.get(origin) != head
+        )
+
+    # ----------------------------------------------------------------------------------------------- answers
+
+    def _conclude(self, work: Work, results: Sequence[Result], receipt: Receipt) -> None:
+        """Answer a job, or those of its commands that need not wait."""
+        job, now = work.job, self._clock.monotonic()
+        short = [place for place, result in enumerate(results) if isinstance(result, _Short)]
+        if short:
+            for place in short:
+                result, command = results[place], work.commands[place]
+                assert isinstance(result, _Short)
+                self.waiting.for_tokens(Work(job.part((place,)), (command,)), result.lacking, now)
+            rest = [place for place in range(len(results)) if place not in set(short)]
+            if not rest:
+                return
+            job, results = job.part(rest), [results[place] for place in rest]
+        first = results[0] if len(results) == 1 else None
+        if isinstance(first, Outcome) and first.recorded and job.waits_for_decision and not work.last:
+            self.waiting.for_decision(first.order_id, Work(job, work.commands), now)
+        elif job.replicas > receipt.replicated_to and any(isinstance(r, Outcome) for r in results):
+            self.waiting.for_acks(self.head.seq, Done(job, results, receipt), now)
+        else:
+            self._release([Done(job, results, receipt)])
+
+    def _release(self, dones: Iterable[Done]) -> None:
+        self._answers += [(done.job, _answer(*done)) for done in dones]
+
+    def _short(self, work: Work, command: Command, refusal: InsufficientStock) -> Refused:
+        """Whether other nodes may help out; else the refusal, with what is known of the others."""
+        job = work.job
+        if (
+            isinstance(command, PlaceOrder)
+            and job.waits_for_tokens
+            and not work.last
+            and self.waiting.has_room()
+        ):
+            lacking = self.peering.ask_for(refusal.shortages, self._clock.monotonic())
+            if lacking:
+                return _Short(refusal, lacking)
+        return self.peering.explain(refusal)
+
+    def _retried(self, key: bytes) -> list[Work]:
+        self.peering.desk.retrying(key)
+        return self.waiting.take(key)
+
+    # ----------------------------------------------------------------------------------------- installing
+
+    def _install(self) -> None:
+        """Join what came of a snapshot; a commit of its own."""
+        step = self.peering.install_step(self.vector)
+        if step is None or not self._may_apply():
+            return
+        view = View(self._source)
+        try:
+            rows, vector = step.join(view)
+            if step.adopts:
+                self.store.flush()
+            self.store.commit(rows, lazy_rows(view), 0, encode_vector(vector))
+        except StoreFull as full:
+            self.peering.install_failed(str(full))
+            self._rests_until = self._clock.monotonic() + FULL_REST_S
+            return
+        self._source.adopt(view.stock)
+        self.vector = vector
+        self.peering.installed(step, self._clock.monotonic())
+
+    # ------------------------------------------------------------------------------------------------- notes
+
+    def _note_clock(self, stamp: int, now_ms: int) -> None:
+        ahead = hlc_ms(stamp) > now_ms + FORWARD_LIMIT_MS
+        if ahead and not self._ahead:
+            log.warning("the clock is behind what was written: times stand still", ms=hlc_ms(stamp) - now_ms)
+        self._ahead = ahead
+
+    def _note_refusing(self, reason: str) -> None:
+        if bool(reason) != bool(self._refusing):
+            log.warning("writes are refused" if reason else "writes are open again", reason=reason)
+        self._refusing = reason
+
+
+def _answer(job: Job, results: Sequence[Result], receipt: Receipt) -> Any:
+    try:
+        return job.answer(results, receipt)
+    except Exception:
+        log.exception("an answer failed by a bug", job=type(job).__name__)
+        return Internal(definite=False)

@@ -1,0 +1,121 @@
+"""Work for the engine, and what becomes of it.
+
+A job carries commands out of a request and makes an answer out of what became of them. It is read and
+answered in the engine thread; its answer is delivered on the loop.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from tallystick.core.errors import Refused
+from tallystick.core.replica.commands import Command
+from tallystick.core.replica.outcome import Outcome
+from tallystick.store.port import CorruptRecord
+
+Result = Outcome | Refused
+Commands = Sequence[Command | Refused]
+
+
+class Receipt(NamedTuple):
+    """Proof of a commit, for the answers that it lets go."""
+
+    token: bytes
+    """Consistency token: the head after the commit."""
+    hlc: int
+    replicated_to: int
+
+
+class Job(ABC):
+    """One hand-over from the loop to the engine."""
+
+    __slots__ = ()
+
+    @property
+    def deadline(self) -> float | None:
+        """On time.monotonic(); nothing is begun after it."""
+        return None
+
+    @property
+    def replicas(self) -> int:
+        """How many other members must have it on disk before it is answered, time permitting."""
+        return 0
+
+    @property
+    def waits_for_decision(self) -> bool:
+        """Whether an answer that says "recorded, its owner decides" may wait for the decision."""
+        return False
+
+    @property
+    def waits_for_tokens(self) -> bool:
+        """Whether a shortage may wait for tokens of other nodes."""
+        return False
+
+    @abstractmethod
+    def commands(self) -> Commands:
+        """Read the request. Runs in the engine thread, once."""
+
+    @abstractmethod
+    def answer(self, results: Sequence[Result], receipt: Receipt) -> Any:
+        """Make the answer. Runs in the engine thread, after the commit. If it fails, `deliver` gets a
+        Refused."""
+
+    @abstractmethod
+    def deliver(self, answer: Any) -> None:
+        """Hand the answer over. Runs in the loop thread."""
+
+    def part(self, places: Sequence[int]) -> Job:
+        """A job of some of the commands alone, by their places, to be answered by itself. Only asked of jobs
+        of which `waits_for_tokens`; one command is its own part."""
+        return self
+
+
+class StorageFull(Refused):
+    """There is no room: writes come back when there is."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__("STORAGE_FULL", f"{why}; nothing was written, reads go on")
+
+
+class NotStarted(Refused):
+    """The deadline passed while the request waited: it was never begun."""
+
+    def __init__(self) -> None:
+        super().__init__("NOT_STARTED", "the deadline passed before the request's turn; nothing was written")
+
+
+class Internal(Refused):
+    """A bug in handling one request. `definite`: whether it is certain that nothing was written."""
+
+    def __init__(self, *, definite: bool) -> None:
+        super().__init__("INTERNAL", "handling this request failed; the node's log says how")
+        self.definite = definite
+
+
+class Rotten(Refused):
+    """A record that the request needs does not fit its checksum."""
+
+    def __init__(self, rot: CorruptRecord) -> None:
+        super().__init__(
+            "CORRUPT_RECORD",
+            f"{rot}: nothing was written; the disk needs looking after",
+            {"table": rot.table.value, "key": rot.key.hex()},
+        )
+
+
+class Stopping(Refused):
+    """The node is going down."""
+
+    def __init__(self) -> None:
+        super().__init__("NODE_STOPPING", "the node is stopping; try again, here or elsewhere")
+
+
+class Installing(Refused):
+    """The node has joined and is reading in what the others have."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "INSTALLING", "the node is reading in the cluster's state; try again, or ask another node"
+        )

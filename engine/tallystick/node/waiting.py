@@ -1,0 +1,159 @@
+"""Answers that wait: for acknowledgements of other members, for an owner's decision, for tokens.
+
+What waits is committed here (or, for tokens, refused so far and free of side effects), so waiting costs
+memory and nothing else. Nothing waits past its deadline: a little before it the answer goes out as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from tallystick.node.jobs import Commands, Job, Receipt, Result
+
+MARGIN_S = 0.05
+"""An answer must leave this long before the deadline, to be there in time."""
+PATIENCE_S = 10.0
+"""How long an answer waits that has no deadline."""
+PARKED_MAX = 10_000
+"""Jobs that wait for tokens at once; one more is refused as things stand."""
+
+
+_Counts = Callable[[int], int]
+
+
+class Work(NamedTuple):
+    """Commands to step. `last`: a shortage is final."""
+
+    job: Job
+    commands: Commands
+    last: bool = False
+
+
+class Done(NamedTuple):
+    """Results that are on disk here."""
+
+    job: Job
+    results: Sequence[Result]
+    receipt: Receipt
+
+
+class _Acks(NamedTuple):
+    seq: int
+    until: float
+    done: Done
+
+
+class _Parked(NamedTuple):
+    until: float
+    work: Work
+
+
+class Waiting:
+    """All answers that wait. Times are those of time.monotonic()."""
+
+    def __init__(self) -> None:
+        self._acks: list[_Acks] = []
+        self._decisions: dict[str, list[_Parked]] = {}
+        self._parked: dict[int, tuple[_Parked, dict[bytes, int]]] = {}
+        self._by_key: dict[bytes, dict[int, int]] = {}
+        self._number = 0
+
+    # -------------------------------------------------------------------------------------- acknowledgements
+
+    def for_acks(self, seq: int, done: Done, now: float) -> None:
+        """Hold these results until enough members have our events up to `seq`."""
+        self._acks.append(_Acks(seq, _until(done.job, now), done))
+
+    def acknowledged(self, counts: _Counts, now: float) -> list[Done]:
+        """What need not wait any more: enough have it, or time is up."""
+        if not self._acks:
+            return []
+        left: list[_Acks] = []
+        released: list[Done] = []
+        for each in self._acks:
+            done = each.done
+            count = counts(each.seq)
+            if count >= done.job.replicas or now >= each.until:
+                receipt = done.receipt._replace(replicated_to=count)
+                released.append(done._replace(receipt=receipt))
+            else:
+                left.append(each)
+        self._acks = left
+        return released
+
+    # --------------------------------------------------------------------------------------------- decisions
+
+    def for_decision(self, order_id: str, work: Work, now: float) -> None:
+        """Step this again when the order has changed."""
+        self._decisions.setdefault(order_id, []).append(_Parked(_until(work.job, now), work))
+
+    def decided(self, order_ids: Iterable[str]) -> list[Work]:
+        """These orders were changed by others."""
+        if not self._decisions:
+            return []
+        return [parked.work for name in order_ids for parked in self._decisions.pop(name, ())]
+
+    # ------------------------------------------------------------------------------------------------ tokens
+
+    def has_room(self) -> bool:
+        """Whether one more may wait for tokens."""
+        return len(self._parked) < PARKED_MAX
+
+    def for_tokens(self, work: Work, lacking: dict[bytes, int], now: float) -> None:
+        """Step this again when tokens of these items came, or can't come."""
+        self._number += 1
+        self._parked[self._number] = _Parked(_until(work.job, now), work), lacking
+        for key, units in lacking.items():
+            self._by_key.setdefault(key, {})[self._number] = units
+
+    def wanting(self, key: bytes) -> int:
+        """Units of the item that are waited for."""
+        return sum(self._by_key.get(key, {}).values())
+
+    def take(self, key: bytes) -> list[Work]:
+        """All that waits for the item, in the order in which it came."""
+        return [self._unpark(number).work for number in sorted(self._by_key.get(key, ()))]
+
+    # -------------------------------------------------------------------------------------------------- time
+
+    def expired(self, now: float) -> list[Work]:
+        """What has no time left: to be stepped a last time."""
+        late = [number for number, (parked, _) in self._parked.items() if parked.until <= now]
+        works = [self._unpark(number).work for number in late]
+        for name in [*self._decisions]:
+            works += [parked.work for parked in self._decisions[name] if parked.until <= now]
+            self._decisions[name] = [parked for parked in self._decisions[name] if parked.until > now]
+            if not self._decisions[name]:
+                del self._decisions[name]
+        return [work._replace(last=True) for work in works]
+
+    def all(self) -> tuple[list[Done], list[Work]]:
+        """Everything, for a stop: to be answered as things stand."""
+        dones = [each.done for each in self._acks]
+        self._acks = []
+        return dones, self.expired(float("inf"))
+
+    @property
+    def next_until(self) -> float | None:
+        """When time is up for the first of them."""
+        times = [each.until for each in self._acks]
+        times += [parked.until for parked, _ in self._parked.values()]
+        times += [parked.until for waiting in self._decisions.values() for parked in waiting]
+        return min(times, default=None)
+
+    def __bool__(self) -> bool:
+        return bool(self._acks or self._parked or self._decisions)
+
+    def _unpark(self, number: int) -> _Parked:
+        parked, lacking = self._parked.pop(number)
+        for key in lacking:
+            del self._by_key[key][number]
+            if not self._by_key[key]:
+                del self._by_key[key]
+        return parked
+
+
+def _until(job: Job, now: float) -> float:
+    deadline = job.deadline
+    return now + PATIENCE_S if deadline is None else deadline - MARGIN_S
