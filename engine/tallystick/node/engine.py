@@ -319,7 +319,7 @@ class Engine:
                     results.append(self._known(command, now) or full)
                     continue
                 outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
-                if outcome.entries:
+                if outcome.writes:
                     sealer.add(outcome.entries)
             except Refused as refusal:
                 results.append(refusal)
@@ -341,7 +341,7 @@ class Engine:
             outcome = self.replica.step(command, now, View(self._source))
         except Refused:
             return None
-        return None if outcome.entries else outcome
+        return None if outcome.writes else outcome
 
     def _write(self, view: View, sealer: Sealer, stamp: int) -> None:
         vector = encode_vector({self.replica.replica: sealer.head})

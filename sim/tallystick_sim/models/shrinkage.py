@@ -5,9 +5,9 @@ those to 0, which alone burns them and counts them as settled. How many they mov
 still owes, less the rights that it has in the mover's view. A replica that owes burns all that it has, so
 such rights are units on their way to it, whoever sent them. Each sentence had a shorter rule:
 
-    helpers burn     what they free themselves: two burn for one missing unit, and one that is there can't be sold
-    sends again      as long as the debt is seen, whatever is under way: one helper sends more than was missing
-    counts for ever  what it ever sent against what is owed now: the second missing unit is never paid
+    helpers burn     what they free themselves: two burn for one missing unit, and a good one can't be sold
+    sends again      while the debt is seen, whatever is under way: one sends more than was missing
+    counts for ever  what was ever sent against what is owed now: the second missing unit is never paid
 
 Two helpers that do not know of each other may both send: at most what was missing, each. It is only rights,
 which rebalancing brings back; no unit is sold or burned twice.
@@ -124,14 +124,15 @@ def broken(state: State, rule: str = "") -> str:
     for view in (*state.views, newest):
         if min(rights(view, i) for i in range(3)) < 0:
             return "rights are below 0"
-    total = Row(*(sum(cells) for cells in zip(*(row[:6] for row in newest), strict=True)))
-    if total.taken - total.freed + total.burned > total.received:
+    cells = zip(*(row[:6] for row in newest), strict=True)
+    received, taken, freed, burned, owed, settled = map(sum, cells)
+    if taken - freed + burned > received:
         return "oversold"
-    if total.received - total.burned - debt(newest) != state.physical:
-        left = total.received - total.burned - debt(newest)
+    left = received - burned - (owed - settled)
+    if left != state.physical:
         return f"on hand − owed is {left}, the building holds {state.physical}"
-    if debt(newest) < 0:
-        return f"{total.settled} settled for {total.owed} owed"
+    if settled > owed:
+        return f"{settled} settled for {owed} owed"
     missing = FIRST.physical - state.physical
     for i in HELPERS:
         if newest[i].moved[0] > missing + newest[0].taken - STOCK[0].taken:

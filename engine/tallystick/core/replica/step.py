@@ -9,7 +9,7 @@ from typing import Any
 from tallystick.core.limits import Limits
 from tallystick.core.members import Member, MemberState
 from tallystick.core.replica import commands
-from tallystick.core.replica.book import adjust_stock, receive_stock, set_overbooking
+from tallystick.core.replica.book import adjust_stock, move_tokens, receive_stock, set_overbooking
 from tallystick.core.replica.change import (
     cancel_order,
     confirm_order,
@@ -18,6 +18,7 @@ from tallystick.core.replica.change import (
     extend_hold,
     record_payment,
 )
+from tallystick.core.replica.granting import grant_tokens, rebalance, settle_stock
 from tallystick.core.replica.keys import member_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.place import place_order
@@ -61,5 +62,9 @@ _HANDLERS: Mapping[type, Callable[[Replica, Any, Now, View], Outcome]] = {
     commands.ReceiveStock: receive_stock,
     commands.AdjustStock: adjust_stock,
     commands.SetOverbooking: set_overbooking,
+    commands.MoveTokens: move_tokens,
+    commands.GrantTokens: grant_tokens,
+    commands.Rebalance: rebalance,
+    commands.SettleStock: settle_stock,
     commands.Found: _found,
 }
