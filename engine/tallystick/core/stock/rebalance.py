@@ -50,6 +50,8 @@ class Situation:
     weights: Mapping[int, int] = field(default_factory=dict)
 
 
+Plan = Iterator[tuple[int, int, int]]
+"""(from, to, units)."""
 Weights = Mapping[int, int]
 Policy = Callable[[Situation], Weights]
 """By which weights the units of an item should be shared; all 0: leave them where they are."""
@@ -124,10 +126,6 @@ def share(units: int, weights: Weights) -> dict[int, int]:
     return shares
 
 
-Plan = Iterable[tuple[int, int, int]]
-"""(from, to, units)."""
-
-
 def _gathered(situation: Situation) -> Plan:
     """The last few units: half of mine to where at least twice as many are asked for as here."""
     me, rates = situation.me, situation.rates
@@ -155,7 +153,7 @@ def _balanced(policy: Policy, situation: Situation) -> Plan:
 
 def _matched(
     spare: Mapping[int, int], wanted: Mapping[int, int], least: int
-) -> Iterator[tuple[int, int, int]]:
+) -> Plan:
     """Serve the largest needs out of the largest surpluses: the fewest transfers, and the same plan at
     everyone who sees the same. Transfers below `least` are left out; the first never is."""
     givers, takers = _largest_first(spare), _largest_first(wanted)
