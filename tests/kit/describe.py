@@ -23,9 +23,10 @@ from tallystick.core.order.facts import (
     decode_order,
 )
 from tallystick.core.order.status import OrderStatus
+from tallystick.core.replica.keys import split_stock_key
 from tallystick.core.replica.outcome import Entry, Outcome
 from tallystick.core.stock.receipts import Booking, BookingKind, BookingRecord
-from tallystick.core.stock.rights import Totals
+from tallystick.core.stock.rights import Stock, Totals, rights
 
 
 def describe(value: Any) -> str:
@@ -76,7 +77,21 @@ def entry_lines(entry: Entry) -> Iterator[str]:
 def _outcome(outcome: Outcome) -> str:
     if outcome.replayed:
         return "as before: nothing was written"
-    return "recorded for the owner" if outcome.recorded else "done"
+    if not outcome.writes:
+        return "nothing to do"
+    moved = (f"{units} {item(*split_stock_key(key))} to {to:x}" for key, to, units in outcome.moved)
+    return words(
+        "recorded for the owner" if outcome.recorded else "done",
+        *(f"sent {sent}" for sent in moved),
+        f"paid {outcome.settled} that were missing" if outcome.settled else "",
+    )
+
+
+def tokens(stock: Stock) -> str:
+    """Who has how many rights, if there is more than one who might."""
+    named = {replica for replica, _ in stock.rows} | {to for _, row in stock.rows for to, _ in row.moved}
+    held = words(*(f"{rights(stock, replica)} at {replica:x}" for replica in sorted(named)))
+    return f" ({held})" if len(named) > 1 else ""
 
 
 def _refused(refused: Refused) -> str:
@@ -118,9 +133,15 @@ def _decision(decision: Decision) -> str:
 
 
 def _booking(booking: Booking) -> str:
-    sign = "" if booking.kind == BookingKind.POLICY else "+"
+    sign = "+" if booking.kind in (BookingKind.RECEIVE, BookingKind.ADJUST) else ""
     items = words(*(f"{count:{sign}} {item(sku, location)}" for sku, location, count in booking.items))
-    return words(f"{BookingKind(booking.kind).name.lower()} {items}", booking.reason)
+    shares = words(*(f"{weight} to {member:x}" for member, weight in booking.split))
+    return words(
+        f"{BookingKind(booking.kind).name.lower()} {items}",
+        f"to {booking.to:x}" if booking.to else "",
+        f"split {shares}" if shares else "",
+        booking.reason,
+    )
 
 
 def _status(status: OrderStatus) -> str:

@@ -105,7 +105,7 @@ class Node:
             self.stamp = tick(self.last_hlc, now_ms)
         now = Now(now_ms, self.stamp, self.head.seq + len(self.events) + 1)
         outcome = self.replica.step(command, now, self.view)
-        if outcome.entries:
+        if outcome.writes:
             self.events.append(outcome.entries)
         return outcome
 

@@ -6,8 +6,14 @@
     pay o1 p1 captured 20.00              edit o1 as e1: note = call first; tags. cleared
     wait 15 min      sweep      commit      crash      show o1
 
-An order may also have `; discount 4.00` and `; note some words`. Below each line comes what was answered,
-what went into the frame, how the order stands, and each stock item that changed.
+An order may also have `; discount 4.00` and `; note some words`. Between nodes:
+
+    at 8, receive b1: 5 x      (any line may begin so: at node 8, instead of at 7)
+    found      receive b1: 5 x; split 1 to 7, 2 to 8      move m1: 3 x to 8
+    grant 2 x to 8      rebalance 2 x to 8, 1 y to 9      settle x      meet
+
+Below each line comes what was answered, what went into the frame, how the order stands, and each stock item
+that changed.
 """
 
 from __future__ import annotations
@@ -24,7 +30,7 @@ from tallystick.core.replica import commands
 from tallystick.core.replica.commands import Command
 from tallystick.core.replica.keys import split_stock_key
 from tallystick.core.stock.rights import totals
-from tests.kit.describe import clock, describe, entry_lines, item
+from tests.kit.describe import clock, describe, entry_lines, item, tokens
 from tests.kit.node import Node
 
 ME = 7
@@ -34,10 +40,11 @@ INDENT = "  "
 
 
 class Transcript:
-    """One node, from ten in the morning."""
+    """One node, and others once they are spoken of, from ten in the morning."""
 
     def __init__(self) -> None:
         self.node = Node(ME)
+        self.nodes = {ME: self.node}
         self.now = MIDNIGHT + 10 * 3_600_000
 
     def run(self, text: str) -> str:
@@ -52,11 +59,17 @@ class Transcript:
         return "\n".join(lines) + "\n"
 
     def answers(self, line: str) -> Iterator[str]:
+        elsewhere = re.match(r"at (\w+), ", line)
+        here = int(elsewhere[1], 16) if elsewhere else ME
+        self.node = self.nodes.setdefault(here, Node(here))
+        line = line[elsewhere.end() :] if elsewhere else line
         verb = line.split()[0].rstrip(":")
         if verb in _EVENTS:
             yield from _EVENTS[verb](self, line)
         else:
-            yield from self.step(_COMMANDS[verb](line))
+            command = _COMMANDS[verb](line)
+            named = {"node": node_name(here)} if "node" in command._fields else {}
+            yield from self.step(command._replace(**named))
 
     def step(self, command: Command) -> Iterator[str]:
         before = dict(self.node.view.stock)
@@ -72,10 +85,26 @@ class Transcript:
             yield f"{outcome.order_id} is {describe(fold(outcome.record))}"
         for key, stock in sorted(self.node.view.stock.items()):
             if stock != before.get(key, self.node.tables.stock(key)):
-                yield f"stock {item(*split_stock_key(key))}: {describe(totals(stock))}"
+                yield f"stock {item(*split_stock_key(key))}: {describe(totals(stock))}{tokens(stock)}"
+
+    def meet(self, line: str) -> Iterator[str]:
+        """Everybody hears everybody's frames."""
+        for node in self.nodes.values():
+            node.commit()
+        before = {node.id: dict(node.tables.rows["stock"]) for node in self.nodes.values()}
+        for _ in self.nodes:
+            for node in self.nodes.values():
+                for frame in [frame for other in self.nodes.values() for frame in other.frames]:
+                    node.hear(frame.data)
+        told = self.node.tables.rows["stock"]
+        assert all(node.tables.rows["stock"] == told for node in self.nodes.values())
+        for key, stock in sorted(told.items()):
+            if any(known.get(key) != stock for known in before.values()):
+                yield f"stock {item(*split_stock_key(key))}: {describe(totals(stock))}{tokens(stock)}"
 
     def wait(self, line: str) -> Iterator[str]:
-        self.node.commit()
+        for node in self.nodes.values():
+            node.commit()
         self.now += duration(line.removeprefix("wait "))
         yield f"it is {clock(self.now)}"
 
@@ -136,8 +165,29 @@ def counted(text: str) -> tuple[tuple[str, str, int], ...]:
 
 
 def _receive(line: str) -> Command:
-    found = match(r"receive (\S+): (.+)", line)
-    return commands.ReceiveStock(found[1], node_name(ME), counted(found[2]))
+    found = match(r"receive (\S+): ([^;]+)(?:; split (.+))?", line)
+    parts = [match(r"(\d+) to (\w+)", part) for part in found[3].split(", ")] if found[3] else []
+    split = tuple((int(part[2], 16), int(part[1])) for part in parts)
+    return commands.ReceiveStock(found[1], node_name(ME), counted(found[2]), split=split)
+
+
+def _move(line: str) -> Command:
+    found = match(r"move (\S+): (.+) to (\w+)", line)
+    return commands.MoveTokens(found[1], node_name(ME), int(found[3], 16), counted(found[2]))
+
+
+def _grant(line: str) -> Command:
+    found = match(r"grant (\d+) (\S+) to (\w+)", line)
+    return commands.GrantTokens(int(found[3], 16), *located(found[2]), asked=int(found[1]))
+
+
+def _rebalance(line: str) -> Command:
+    parts = [match(r"(\d+) (\S+) to (\w+)", part) for part in line.removeprefix("rebalance ").split(", ")]
+    return commands.Rebalance(tuple((*located(part[2]), int(part[3], 16), int(part[1])) for part in parts))
+
+
+def _settle(line: str) -> Command:
+    return commands.SettleStock(*located(line.removeprefix("settle ")))
 
 
 def _adjust(line: str) -> Command:
@@ -224,6 +274,11 @@ _COMMANDS: dict[str, Callable[[str], Command]] = {
     "pay": _pay,
     "cancel": _cancel,
     "edit": _edit,
+    "found": lambda line: commands.Found("eu"),
+    "move": _move,
+    "grant": _grant,
+    "rebalance": _rebalance,
+    "settle": _settle,
 }
 _EVENTS: dict[str, Callable[[Transcript, str], Iterator[str]]] = {
     "wait": Transcript.wait,
@@ -231,4 +286,5 @@ _EVENTS: dict[str, Callable[[Transcript, str], Iterator[str]]] = {
     "commit": Transcript.commit,
     "crash": Transcript.crash,
     "show": Transcript.show,
+    "meet": Transcript.meet,
 }

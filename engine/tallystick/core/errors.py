@@ -63,12 +63,21 @@ class WrongNode(Refused):
 
 
 class Shortage(NamedTuple):
-    """One item that is short. Quantities in units."""
+    """One item that is short. Quantities in units.
+
+    `available_elsewhere` is what other replicas may sell as far as this one knows, as of `as_of_ms` (since
+    1970, 0: unknown). Who could not be asked and where to try are the driver's to say: the core knows no
+    connections.
+    """
 
     sku: str
     location: str
     asked: int
     available_here: int
+    available_elsewhere: int = 0
+    unreachable_regions: tuple[str, ...] = ()
+    suggested_region: str = ""
+    as_of_ms: int = 0
 
 
 class InsufficientStock(Refused):
@@ -76,15 +85,17 @@ class InsufficientStock(Refused):
         first = shortages[0]
         more = f" (and {len(shortages) - 1} more items)" if len(shortages) > 1 else ""
         place = f" at {first.location}" if first.location else ""
+        there = f" here, {first.available_elsewhere} elsewhere" if first.available_elsewhere else ""
         super().__init__(
             "INSUFFICIENT_STOCK",
-            f"{first.sku}{place}: asked {first.asked}, available {first.available_here}{more}; "
+            f"{first.sku}{place}: asked {first.asked}, available {first.available_here}{there}{more}; "
             "nothing was taken",
             {
                 "sku": first.sku,
                 "location": first.location,
                 "asked": str(first.asked),
                 "available_here": str(first.available_here),
+                "available_elsewhere": str(first.available_elsewhere),
             },
         )
         self.shortages = shortages

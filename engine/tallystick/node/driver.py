@@ -251,7 +251,7 @@ class Driver:
                     results.append(self._known(command, now) or closed)
                     continue
                 outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
-                if outcome.entries:
+                if outcome.writes:
                     sealer.add(outcome.entries)
             except InsufficientStock as refusal:
                 results.append(self._short(work, command, refusal))
@@ -275,7 +275,7 @@ class Driver:
             outcome = self.replica.step(command, now, View(self._source))
         except Refused:
             return None
-        return None if outcome.entries else outcome
+        return None if outcome.writes else outcome
 
     def _write(self, view: View, sealer: Sealer, frames: list[Frame], stamp: int, now_ms: int) -> None:
         me = self.replica.replica

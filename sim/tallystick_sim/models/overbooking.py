@@ -9,9 +9,10 @@ is told a higher limit first calls off what still waits to be taken back. Both s
     python -m tallystick_sim.models.overbooking
 """
 
-from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from tallystick_sim.models import searching
 
 GOODS_MAX = 2  # in the building at once
 ORDERS_MAX = 2  # units that one replica holds and has sold
@@ -98,22 +99,7 @@ def broken(state: State) -> str:
 
 def search(rule: str = "") -> tuple[int, str, list[str]]:
     """(states visited, the broken promise or nothing, the shortest story that breaks it)."""
-    came: dict[State, tuple[str, State | None]] = {State(): ("", None)}
-    waiting = deque([State()])
-    while waiting:
-        state = waiting.popleft()
-        problem = broken(state)
-        if problem:
-            story, at = [], state
-            while (origin := came[at][1]) is not None:
-                story.append(came[at][0])
-                at = origin
-            return len(came), problem, story[::-1]
-        for name, after in steps(state, rule):
-            if after not in came:
-                came[after] = (name, state)
-                waiting.append(after)
-    return len(came), "", []
+    return searching.search(State(), lambda state: steps(state, rule), broken)
 
 
 if __name__ == "__main__":

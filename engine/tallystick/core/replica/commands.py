@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from tallystick.core.order.facts import Body, LineQuantities
-from tallystick.core.stock.receipts import Items
+from tallystick.core.stock.receipts import Items, Split
 
 
 class PlaceOrder(NamedTuple):
@@ -77,12 +77,13 @@ class ExpireHold(NamedTuple):
 
 
 class ReceiveStock(NamedTuple):
-    """Book goods in at `node`."""
+    """Book goods in at `node`. Their tokens stay there, or are shared over members by `split`'s weights."""
 
     booking_id: str
     node: str
     items: Items
     actor: str = ""
+    split: Split = ()
 
 
 class AdjustStock(NamedTuple):
@@ -104,6 +105,40 @@ class SetOverbooking(NamedTuple):
     location: str
     limit: int
     actor: str = ""
+
+
+class MoveTokens(NamedTuple):
+    """An operator's transfer of tokens from `node` to the replica `to`."""
+
+    booking_id: str
+    node: str
+    to: int
+    items: Items
+    actor: str = ""
+
+
+class GrantTokens(NamedTuple):
+    """The replica `asker` has orders waiting for `asked` units: give it what can be spared, and leave `keep`
+    here, which orders of our own wait for."""
+
+    asker: int
+    sku: str
+    location: str
+    asked: int
+    keep: int = 0
+
+
+class Rebalance(NamedTuple):
+    """What the rebalancer would move now: (sku, location, to, units)."""
+
+    moves: tuple[tuple[str, str, int, int], ...]
+
+
+class SettleStock(NamedTuple):
+    """Tokens came in from a peer while goods are owed here, or overbooking waits to go: pay with them."""
+
+    sku: str
+    location: str
 
 
 class Found(NamedTuple):
@@ -130,6 +165,8 @@ class SettleIn(NamedTuple):
 
 
 OrderWrite = ConfirmOrder | ExtendHold | RecordPayment | CancelOrder | EditOrder
-StockWrite = ReceiveStock | AdjustStock | SetOverbooking
+StockWrite = ReceiveStock | AdjustStock | SetOverbooking | MoveTokens
+TokenWrite = GrantTokens | Rebalance | SettleStock
+"""What nodes do among themselves: no caller waits for it."""
 MemberWrite = Found | Admit | SettleIn
-Command = PlaceOrder | OrderWrite | StockWrite | ExpireHold | MemberWrite
+Command = PlaceOrder | OrderWrite | StockWrite | TokenWrite | ExpireHold | MemberWrite

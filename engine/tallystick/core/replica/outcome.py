@@ -22,6 +22,9 @@ class EntryKind(IntEnum):
     MEMBER = 5
 
 
+Moved = tuple[tuple[bytes, int, int], ...]
+"""(stock key, to which replica, units)."""
+
 Entry = tuple[int, str, Any]
 """(kind, key, delta)."""
 
@@ -35,9 +38,12 @@ class Now(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """The result of one event. No entries: nothing was written, because nothing was left to do.
+    """The result of one event. One that `writes` nothing took no sequence number: nothing was left to do.
 
-    `recorded` says that the order's owner is somebody else, who will decide.
+    `recorded` says that the order's owner is somebody else, who will decide. `moved` has the tokens that went
+    to other replicas by a grant, a move, a split receipt or a rebalancing; `settled` the units that paid what
+    was missing, when that was all there was to do. Both change stock rows alone, which the frame gets with
+    its last event.
     """
 
     entries: tuple[Entry, ...] = ()
@@ -46,3 +52,10 @@ class Outcome(NamedTuple):
     stock: tuple[tuple[bytes, Stock], ...] = ()
     replayed: bool = False
     recorded: bool = False
+    moved: Moved = ()
+    settled: int = 0
+
+    @property
+    def writes(self) -> bool:
+        """Whether this is an event: something to be sealed into a frame, with or without entries."""
+        return bool(self.entries or self.moved or self.settled)

@@ -32,7 +32,7 @@ from tallystick.core.replica.keys import expiry_key, split_stock_key, stock_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.view import View
 from tallystick.core.stock.moves import hold, hold_and_sell
-from tallystick.core.stock.rights import Row, Stock, standing
+from tallystick.core.stock.rights import Row, Stock, rights_elsewhere, standing
 
 if TYPE_CHECKING:
     from tallystick.core.replica.step import Replica
@@ -127,7 +127,8 @@ def _take(replica: Replica, body: Body, view: View) -> tuple[Taking, LineQuantit
         stock = view.stock_of(key)
         here, row = standing(stock, me)
         if here < units:
-            shortages.append(Shortage(*split_stock_key(key), units, max(0, here)))
+            elsewhere = rights_elsewhere(stock, me)
+            shortages.append(Shortage(*split_stock_key(key), units, max(0, here), elsewhere))
             free[key] = units = max(0, here)
         if units:
             taking.append((key, stock, row, units))

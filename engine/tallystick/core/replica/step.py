@@ -8,7 +8,7 @@ from typing import Any
 
 from tallystick.core.limits import Limits
 from tallystick.core.replica import commands
-from tallystick.core.replica.book import adjust_stock, receive_stock, set_overbooking
+from tallystick.core.replica.book import adjust_stock, move_tokens, receive_stock, set_overbooking
 from tallystick.core.replica.change import (
     cancel_order,
     confirm_order,
@@ -17,6 +17,7 @@ from tallystick.core.replica.change import (
     extend_hold,
     record_payment,
 )
+from tallystick.core.replica.granting import grant_tokens, rebalance, settle_stock
 from tallystick.core.replica.membership import admit, found, settle_in
 from tallystick.core.replica.outcome import Now, Outcome
 from tallystick.core.replica.place import place_order
@@ -54,6 +55,10 @@ _HANDLERS: Mapping[type, Callable[[Replica, Any, Now, View], Outcome]] = {
     commands.ReceiveStock: receive_stock,
     commands.AdjustStock: adjust_stock,
     commands.SetOverbooking: set_overbooking,
+    commands.MoveTokens: move_tokens,
+    commands.GrantTokens: grant_tokens,
+    commands.Rebalance: rebalance,
+    commands.SettleStock: settle_stock,
     commands.Found: found,
     commands.Admit: admit,
     commands.SettleIn: settle_in,

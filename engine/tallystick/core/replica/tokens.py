@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from tallystick.core.clock import REPLICA_ID_MAX
+from tallystick.core.members import MemberState
 from tallystick.core.order.facts import Body, Decision, DecisionKind, LineQuantities
 from tallystick.core.order.status import ClaimStatus, State
-from tallystick.core.replica.keys import stock_key
+from tallystick.core.replica.keys import member_key, stock_key
 from tallystick.core.replica.view import View
 from tallystick.core.stock import moves
+from tallystick.core.stock.owing import pay_others, settled
 from tallystick.core.stock.rights import Row, rights
 
 Move = Callable[[Row, int], Row]
@@ -52,12 +55,40 @@ def move_tokens(view: View, replica: int, status: ClaimStatus, decision: Decisio
 
 
 def change_row(view: View, replica: int, key: bytes, move: Move, units: int) -> None:
-    """Apply `move` to the replica's row of an item; what became free pays first what is missing."""
+    """Apply `move` to the replica's row of an item. What became free pays first what is missing here; units
+    that were freed then pay what is missing elsewhere."""
     stock = view.stock_of(key)
-    changed = stock.with_row(replica, move(stock.row(replica), units))
-    row = changed.row(replica)
-    settled = moves.settle(row, rights(changed, replica))
-    view.put_stock(key, changed if settled is row else changed.with_row(replica, settled))
+    row = stock.row(replica)
+    after = move(row, units)
+    changed = settled(stock.with_row(replica, after), replica)
+    freed = after.freed - row.freed
+    if freed and len(changed.rows) > 1:
+        freed = min(freed, rights(changed, replica))
+        changed = pay_others(changed, replica, freed, lambda other: may_have_tokens(view, other))
+    view.put_stock(key, changed)
+
+
+def spare_tokens(view: View, replica: int, key: bytes) -> int:
+    """Units that `replica` may give away: its rights after they have paid what is missing there."""
+    return rights(settled(view.stock_of(key), replica), replica)
+
+
+def send_tokens(view: View, replica: int, key: bytes, to: int, units: int) -> int:
+    """Move up to `units` tokens to the other replica `to`; answers how many went."""
+    stock = settled(view.stock_of(key), replica)
+    sent = min(units, rights(stock, replica))
+    if sent <= 0:
+        return 0
+    view.put_stock(key, stock.with_row(replica, moves.move(stock.row(replica), to, sent)))
+    return sent
+
+
+def may_have_tokens(view: View, replica: int) -> bool:
+    """Whether tokens may be sent to `replica`: only active members get any."""
+    if not 0 < replica <= REPLICA_ID_MAX:
+        return False
+    member = view.member(member_key(replica))
+    return member is not None and member.state == MemberState.ACTIVE
 
 
 def _units(lines: LineQuantities) -> dict[str, int]:

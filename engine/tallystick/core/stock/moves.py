@@ -53,6 +53,13 @@ def free_sold(row: Row, units: int) -> Row:
     return replace(row, freed=_cell("freed", row.freed + units), unsold=row.unsold + units)
 
 
+def move(row: Row, to: int, units: int) -> Row:
+    """Rights went to another replica. Never to oneself: they would be nobody's."""
+    cells = dict(row.moved)
+    cells[to] = _cell("moved", cells.get(to, 0) + units)
+    return replace(row, moved=tuple(sorted(cells.items())))
+
+
 def set_overbooking(row: Row, limit: int) -> Row:
     """Make `limit` this replica's overbooking; what has to go down waits in `lowered` for `settle`.
 

@@ -14,7 +14,11 @@ class BookingKind(IntEnum):
     RECEIVE = 1
     ADJUST = 2
     POLICY = 3
+    MOVE = 4
 
+
+Split = tuple[tuple[int, int], ...]
+"""(replica id, weight), sorted: by what shares the tokens of a receipt go to members."""
 
 Items = tuple[tuple[str, str, int], ...]
 """(sku, location, units) as they were sent."""
@@ -31,9 +35,14 @@ class Booking(
         "items": "i",
         "reason": "w",
         "actor": "a",
+        "to": "o",
+        "split": "s",
     },
 ):
-    """One receipt, adjustment or policy change, at the replica that wrote it."""
+    """One receipt, adjustment, policy change or move of tokens, at the replica that wrote it.
+
+    `to` is the replica that a move went to; `split` how a receipt's tokens were shared, empty if all stayed.
+    """
 
     kind: int
     replica: int
@@ -42,6 +51,8 @@ class Booking(
     items: Items
     reason: str = ""
     actor: str = ""
+    to: int = 0
+    split: Split = ()
 
     @property
     def dot(self) -> Dot:
@@ -49,7 +60,11 @@ class Booking(
 
     def says_same(self, other: Booking) -> bool:
         """Whether both book the same, whoever sent them and when."""
-        return (self.kind, self.items, self.reason) == (other.kind, other.items, other.reason)
+        return self._content == other._content
+
+    @property
+    def _content(self) -> tuple[int, Items, str, int, Split]:
+        return self.kind, self.items, self.reason, self.to, self.split
 
 
 class BookingRecord(Record, frozen=True, rename={"bookings": "b"}):

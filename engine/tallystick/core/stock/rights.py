@@ -169,6 +169,11 @@ def totals(stock: Stock) -> Totals:
     )
 
 
+def rights_elsewhere(stock: Stock, replica: int) -> int:
+    """Units that all others together may still sell, as far as these rows tell."""
+    return max(0, totals(stock).available - rights(stock, replica))
+
+
 def join_rows(left: Row, right: Row) -> Row:
     """Cell-wise maximum."""
     if left == right:

@@ -1,0 +1,80 @@
+"""The demand meter: what a rate is, how it fades, and that it never grows beyond its bound."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tallystick.core.stock.demand import HALF_LIFE_MS, ITEMS_MAX, DemandMeter, decayed, runway
+
+asks = st.lists(st.tuples(st.sampled_from([b"x", b"y", b"z"]), st.integers(1, 50), st.integers(0, 400_000)))
+
+
+def test_a_steady_rate_is_measured():
+    meter = DemandMeter()
+    for second in range(3_600):
+        meter.note(b"x", 2, second * 1_000)
+    assert meter.rate(b"x", 3_600_000) == pytest.approx(2, rel=0.01)
+    assert meter.rate(b"y", 3_600_000) == 0
+
+
+def test_a_rate_halves_in_a_half_life_and_comes_to_nothing():
+    """Rates that only came close to 0 would keep the rebalancer awake for ever."""
+    meter = DemandMeter()
+    meter.note(b"x", 8, 0)
+    first = meter.rate(b"x", 0)
+    assert meter.rate(b"x", HALF_LIFE_MS) == pytest.approx(first / 2)
+    assert meter.rate(b"x", 9 * HALF_LIFE_MS) > 0
+    assert meter.rate(b"x", 9 * HALF_LIFE_MS + 1_000) == 0 == len(meter.busiest(9, 10 * HALF_LIFE_MS))
+
+
+@given(asks=asks, later=st.integers(0, 4_000_000))
+def test_the_meter_is_the_weighted_sum_of_all_that_was_asked(asks, later):
+    """An independent model: every ask by itself, weighed by its age."""
+    meter, now, life_s = DemandMeter(), 0, HALF_LIFE_MS / 1000 / math.log(2)
+    noted = []
+    for key, units, wait in asks:
+        now += wait
+        meter.note(key, units, now)
+        noted.append((key, units, now))
+    for key in (b"x", b"y", b"z"):
+        total = sum(units * 2 ** ((at - now - later) / HALF_LIFE_MS) for k, units, at in noted if k == key)
+        assert meter.rate(key, now + later) * life_s == pytest.approx(total, abs=0.05)
+
+
+@given(asks=asks, age=st.integers(0, 4_000_000))
+def test_a_rate_that_was_gossiped_fades_as_the_one_that_was_measured(asks, age):
+    """Two replicas that compare rates must see the same order, whose-ever is older."""
+    meter, now = DemandMeter(), 0
+    for key, units, wait in asks:
+        now += wait
+        meter.note(key, units, now)
+    assert decayed(meter.rate(b"x", now), age) == pytest.approx(meter.rate(b"x", now + age), abs=1e-4)
+
+
+def test_a_clock_that_goes_back_stands_still():
+    meter = DemandMeter()
+    meter.note(b"x", 1, 1_000_000)
+    before = meter.rate(b"x", 1_000_000)
+    meter.note(b"x", 1, 0)
+    assert meter.rate(b"x", 0) == meter.rate(b"x", 1_000_000) == pytest.approx(2 * before)
+
+
+def test_the_meter_keeps_the_busiest_and_no_more_than_it_may():
+    meter = DemandMeter(items_max=8)
+    for number in range(100):
+        meter.note(b"busy", 10, number * 1_000)
+        meter.note(b"%d" % number, 1, number * 1_000)
+        assert len(meter) <= 8
+    names = [key for key, _ in meter.busiest(3, 100_000)]
+    assert names == [b"busy", b"99", b"98"]
+    assert len(DemandMeter().busiest(5, 0)) == 0 < ITEMS_MAX
+
+
+def test_runway():
+    assert runway(30, 0.5) == 60
+    assert runway(30, 0) == math.inf
+    assert runway(0, 0) == runway(-1, 2) == 0
