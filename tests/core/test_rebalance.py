@@ -100,9 +100,7 @@ def test_demand_makes_all_run_dry_together():
 
 def sent(policy: str, units: dict[int, int], **more: dict[int, float]) -> dict[int, object]:
     """What each member sends, all of them seeing the same."""
-    return {
-        me: plan for me in units if (plan := transfers(POLICIES[policy], Situation(me, units, **more)))
-    }  # type: ignore[arg-type]
+    return {me: plan for me in units if (plan := transfers(POLICIES[policy], Situation(me, units, **more)))}  # type: ignore[arg-type]
 
 
 def test_half_of_what_is_too_much_goes_where_most_is_missing():

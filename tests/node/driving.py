@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from threading import Event
@@ -14,9 +15,16 @@ from tallystick.core.members import node_name
 from tallystick.core.replica.commands import Command, Found
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.replica.step import Replica
-from tallystick.node.engine import Engine, Receipt, Result
+from tallystick.core.replication.messages import Ack
+from tallystick.core.replication.replicator import Me
+from tallystick.node.driver import Clock as Times
+from tallystick.node.driver import Driver
+from tallystick.node.engine import Engine, Wire
 from tallystick.node.identity import Identity, identity_rows
+from tallystick.node.jobs import Job, Receipt, Result
 from tallystick.node.opening import ENCODERS, Opened, open_on
+from tallystick.node.peering import Peering
+from tallystick.node.source import StoreSource
 from tallystick.store.memory import MemoryBackend
 from tallystick.store.port import Backend, Table
 from tallystick.store.store import Store
@@ -43,10 +51,8 @@ class Clock:
         self.ms += round(seconds * 1000)
 
 
-class Blockade:
+class Blockade(Job):
     """A job that holds up the engine thread until it is lifted: what comes after it waits in the queue."""
-
-    deadline = None
 
     def __init__(self, engine: Engine) -> None:
         self._reached = Event()
@@ -91,13 +97,17 @@ class Answered(NamedTuple):
         return result
 
 
-class Asked:
+class Asked(Job):
     """A job of some commands, and a future of their answer."""
 
     def __init__(self, *commands: Command, deadline: float | None = None) -> None:
         self._commands = commands
-        self.deadline = deadline
+        self._deadline = deadline
         self.done: asyncio.Future[Answered] = asyncio.get_running_loop().create_future()
+
+    @property
+    def deadline(self) -> float | None:
+        return self._deadline
 
     def commands(self) -> Sequence[Command]:
         return self._commands
@@ -119,16 +129,11 @@ class Driven:
         self.store = opened.store
         self.broken: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         loop = asyncio.get_running_loop()
-        self.engine = Engine(
-            Replica(opened.identity.replica, opened.identity.region, client_id),
-            opened.store,
-            opened.head,
-            opened.hlc,
-            events_max=events_max,
-            sweep_interval_ms=sweep_ms,
-            on_broken=partial(_report, loop, self.broken),
-            now_ms=clock,
+        self.driver = make_driver(
+            opened, clock, client_id=client_id, sweep_ms=sweep_ms, events_max=events_max
         )
+        broken = partial(_report, loop, self.broken)
+        self.engine = Engine(self.driver, NO_WIRE, events_max=events_max, on_broken=broken)
         self.engine.start(loop)
 
     async def ask(self, *commands: Command) -> Answered:
@@ -144,6 +149,39 @@ class Driven:
     async def stop(self) -> None:
         """As a node stops; the backend stays open."""
         await asyncio.to_thread(self.engine.stop)
+
+
+def make_driver(
+    opened: Opened,
+    clock: Callable[[], int],
+    *,
+    client_id: int = 7,
+    sweep_ms: int = 60_000,
+    events_max: int = 64,
+    monotonic: Callable[[], float] = time.monotonic,
+    **peering: Any,
+) -> Driver:
+    """The driver of an opened store."""
+    identity, source = opened.identity, StoreSource(opened.store)
+    me = Me(identity.cluster, identity.replica, client_id, identity.region)
+    return Driver(
+        Replica(identity.replica, identity.region, client_id),
+        opened.store,
+        source,
+        opened.vector,
+        opened.hlc,
+        Peering(me, opened.vector, opened.members, source.stock, **peering),
+        events_max=events_max,
+        sweep_interval_ms=sweep_ms,
+        clock=Times(clock, monotonic),
+    )
+
+
+def _nothing_to_deliver(effects: list[Any]) -> None:
+    """There are no links: what the driver says of members concerns nobody."""
+
+
+NO_WIRE = Wire(lambda data: Ack({}), lambda effect: effect, _nothing_to_deliver, lambda link, problem: None)
 
 
 def _report(loop: asyncio.AbstractEventLoop, heard: asyncio.Future[Any], problem: BaseException) -> None:

@@ -21,7 +21,7 @@ from tallystick.core.replica.commands import (
 )
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.stock.rights import rights
-from tallystick.node.engine import Internal, NotStarted, Rotten, StorageFull
+from tallystick.node.jobs import Internal, NotStarted, Rotten, StorageFull
 from tallystick.store.memory import Fault, MemoryBackend
 from tallystick.store.port import StoreBroken, Table
 from tests.node.checking import check_store, stock_names, tables_of

@@ -16,7 +16,8 @@ from tallystick.core.frame import encode_frame
 from tallystick.core.replica.commands import ExpireHold, ReceiveStock
 from tallystick.core.replica.keys import frame_key
 from tallystick.node.identity import encode_vector, progress_rows
-from tallystick.node.opening import DamagedLog, NoCluster, open_store
+from tallystick.node.opening import NoCluster, open_store
+from tallystick.node.replaying import DamagedLog
 from tallystick.store.lmdb_backend import LmdbBackend
 from tallystick.store.memory import MemoryBackend
 from tallystick.store.port import CorruptRecord, StoreLocked, Table

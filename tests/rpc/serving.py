@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import grpc
 
 from tallystick.core.members import node_name
+from tallystick.node.driver import Clock as Times
 from tallystick.node.engine import Engine
 from tallystick.node.settings import Settings
 from tallystick.rpc.server import RunningNode, start_node
@@ -40,7 +42,7 @@ class Served:
 
     @property
     def engine(self) -> Engine:
-        return self.running._engine
+        return self.running.engine
 
     async def stop(self, grace_s: float = 10.0) -> None:
         await self.channel.close()
@@ -66,7 +68,7 @@ async def start(directory: Path, clock: Clock | None = None, **settings: Any) ->
         "reserve": 0,
         **settings,
     }
-    running = await start_node(Settings(data=directory, **given), broken.append, now_ms=clock)
+    running = await start_node(Settings(data=directory, **given), broken.append, Times(clock, time.monotonic))
     return Served(running, clock, broken)
 
 

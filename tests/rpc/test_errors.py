@@ -11,7 +11,7 @@ import pytest
 import tallystick
 from tallystick.core.errors import InsufficientStock, InvalidField, Refused, Shortage
 from tallystick.core.order.status import TRANSITIONS, State
-from tallystick.node.engine import Internal
+from tallystick.node.jobs import Internal
 from tallystick.rpc.errors import CODES, RETRY_DELAY_MS, status_of
 from tests.rpc.refusals import read_status
 

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 import pytest
 
-from tallystick.node.engine import Receipt
+from tallystick.node.jobs import Receipt
 from tallystick.rpc.writes import ORDER_WRITES, BatchJob, UnaryJob
 from tallystick.v1 import cluster_service_pb2, order_service_pb2
 from tests.node.driving import Blockade
@@ -74,7 +74,7 @@ async def test_a_call_whose_time_is_over_is_never_begun(served):
     blockade.lift()
     assert not (await place(served, order("other", ("tea", 1)))).write.replayed
     assert (await refusal(get(served, "late"))).reason == "ORDER_NOT_FOUND"
-    assert not served.running._shell._calls
+    assert not served.running.shell._calls
 
 
 async def test_what_was_not_begun_in_time_says_so(served):
@@ -83,7 +83,7 @@ async def test_what_was_not_begun_in_time_says_so(served):
     past = time.monotonic() - 1
     unary: asyncio.Future[Any] = loop.create_future()
     data = order_service_pb2.PlaceOrderRequest(order=order("late", ("tea", 1))).SerializeToString()
-    site = served.running._shell.site
+    site = served.running.shell.site
     served.engine.submit(UnaryJob(ORDER_WRITES["PlaceOrder"], data, past, site, unary))
     batch: asyncio.Future[Any] = loop.create_future()
     served.engine.submit(BatchJob(data, past, site, batch.set_result, lambda: False))
@@ -103,7 +103,7 @@ async def test_an_answer_that_cannot_be_made_is_indefinite(served, logs):
     await receive(served, tea=10)
     unary: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
     data = order_service_pb2.PlaceOrderRequest(order=order("o-1", ("tea", 1))).SerializeToString()
-    site = served.running._shell.site
+    site = served.running.shell.site
     served.engine.submit(Speechless(ORDER_WRITES["PlaceOrder"], data, None, site, unary))
     refused = read_status(await unary)
     assert (refused.code, refused.reason, refused.definite) == ("INTERNAL", "INTERNAL", False)

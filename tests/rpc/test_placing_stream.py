@@ -180,7 +180,7 @@ async def test_a_client_that_goes_away_leaves_its_place(tmp_path):
             call = await opened(served)
             await call.write(message(order(f"o-{number}", ("tea", 1))))
             call.cancel()
-            await until(lambda: not served.running._shell._calls)
+            await until(lambda: not served.running.shell._calls)
         await receive(served, "r-2", tea=1)  # behind all that is queued
         # What was read is done, whoever asked for it: each order is there, or the id is free.
         placed = (await list_orders(served)).orders

@@ -31,7 +31,7 @@ async def stop_in_the_middle(served: Served) -> tuple[list[Any], Any, asyncio.Ta
         await stream.write(numbered(number))
     await until(lambda: served.engine._queue.qsize() == 40)
     stopping = asyncio.ensure_future(served.running.stop(10))
-    await until(served.running._shell.stopping.is_set)
+    await until(served.running.shell.stopping.is_set)
     # Who comes too late is told so for as long as others are still being answered.
     assert (await refusal(get(served, "late"))).reason == "NODE_STOPPING"
     assert (await refusal(place(served, order("late", ("tea", 1))))).reason == "NODE_STOPPING"
@@ -66,7 +66,7 @@ async def test_what_comes_too_late_is_refused(tmp_path):
     """Which of two refusals depends on whether the client knows by then that the connection ends."""
     served = await start(tmp_path / "node")
     await receive(served, tea=10)
-    served.running._shell.stopping.set()
+    served.running.shell.stopping.set()
     for call in (place(served, order("late", ("tea", 1))), get(served, "late"), get_stock(served, "tea")):
         refused = await refusal(call)
         assert (refused.code, refused.reason, refused.definite) == ("UNAVAILABLE", "NODE_STOPPING", True)

@@ -31,6 +31,7 @@ def node() -> None:
 Examples:
   tally node start --data ./eu --region eu --new-cluster
   tally node start --data ./eu
+  tally node start --data ./us --region us --listen 127.0.0.1:7412 --join 127.0.0.1:7411 --invitation CODE
   tally node start --config /etc/tally/eu.toml --log-level debug
 
 \b
@@ -53,6 +54,23 @@ acknowledged. One line on stdout says when it serves; logs go to stderr.
     is_flag=True,
     default=None,
     help="Found a cluster if DIR is empty; the first start needs it, later it does no harm.",
+)
+@click.option(
+    "--join",
+    metavar="HOST:PORT",
+    help="Join the cluster of the node there if DIR is empty; with --invitation.",
+)
+@click.option("--invitation", metavar="CODE", help="What a member gave: tally cluster invite.")
+@click.option(
+    "--advertise", metavar="HOST:PORT", help="Where other nodes reach this one.  [where it listens]"
+)
+@click.option(
+    "--route",
+    "routes",
+    metavar="REGION=HOST:PORT",
+    multiple=True,
+    callback=lambda _, __, given: dict(each.partition("=")[::2] for each in given) or None,
+    help="Reach nodes of that region there instead, through a relay or a tunnel; may be given again.",
 )
 @click.option("--insecure", is_flag=True, default=None, help="Serve plaintext beyond loopback.")
 @click.option(
@@ -98,7 +116,7 @@ def run_node(settings: Settings) -> None:
     """Serve until told to stop; say on stdout when calls are answered."""
     from tallystick.core.members import node_name
     from tallystick.node.opening import NoCluster
-    from tallystick.rpc.server import RunningNode, run
+    from tallystick.rpc.server import JoinRefused, RunningNode, run
     from tallystick.store.port import StoreError
 
     def announce(running: RunningNode) -> None:
@@ -110,7 +128,7 @@ def run_node(settings: Settings) -> None:
         run(settings, announce)
     except NoCluster as error:
         raise click.UsageError(str(error)) from error
-    except (StoreError, OSError) as error:
+    except (StoreError, OSError, JoinRefused) as error:
         raise NodeNotStarted(f"the node could not start: {error}") from error
 
 

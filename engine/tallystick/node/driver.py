@@ -88,6 +88,7 @@ class Driver:
         self,
         replica: Replica,
         store: Store,
+        source: StoreSource,
         vector: Vector,
         last_hlc: int,
         peering: Peering,
@@ -105,18 +106,25 @@ class Driver:
         self._hlc = last_hlc
         self._events_max = events_max
         self._clock = clock
-        self._source = StoreSource(store)
+        self._source = source
         self._declared: Vector = {}
         self._answers: list[tuple[Job, Any]] = []
         self._again: list[Work] = []
         self._rests_until = 0.0
         self._ahead = False
         self._refusing = ""
+        peering.desk.wanting = self.waiting.wanting
 
     @property
     def head(self) -> Head:
         """Where our own chain ends, on disk."""
         return self.vector.get(self.replica.replica, EMPTY_HEAD)
+
+    @property
+    def unreplicated_orders(self) -> int:
+        """Events written here (orders, most of them) that are on no other disk yet, as far as known."""
+        acked = max(self.peering.replicator.acked.values(), default=0)
+        return max(0, self.head.seq - acked)
 
     @property
     def busy(self) -> bool:
@@ -373,7 +381,7 @@ class Driver:
             return
         self._source.adopt(view.stock)
         self.vector = vector
-        self.peering.installed(step, self._clock.monotonic())
+        self.peering.installed(step, view, self._clock.monotonic())
 
     # ------------------------------------------------------------------------------------------------- notes
 

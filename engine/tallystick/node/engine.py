@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
+from tallystick.core.clock import Head
 from tallystick.core.replication.effects import Effect
 from tallystick.core.replication.messages import Message
 from tallystick.node.driver import Clock, Driver, Turn
@@ -78,6 +79,11 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._unwritten = False
+
+    @property
+    def head(self) -> Head:
+        """Where our own chain ends, on disk."""
+        return self.driver.head
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin. Answers are delivered on `loop`."""

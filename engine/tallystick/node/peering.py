@@ -6,7 +6,7 @@ members, the store and each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -19,7 +19,16 @@ from tallystick.core.members import Member, MemberState, node_name
 from tallystick.core.replica.apply import UnknownKind, apply_entries
 from tallystick.core.replica.commands import Admit, SettleIn
 from tallystick.core.replica.view import View
-from tallystick.core.replication.effects import Close, Effect, Linked, ReadChunk, Roster, Send
+from tallystick.core.replication.effects import (
+    Alarm,
+    Close,
+    Effect,
+    Linked,
+    ReadChunk,
+    Roster,
+    Send,
+    Settled,
+)
 from tallystick.core.replication.messages import (
     Ask,
     AskAnswer,
@@ -63,6 +72,8 @@ class Peering:
         self.installer = installer
         self.replicator = Replicator(me, vector, self._admits, installing=_reads_rows(installer))
         self.desk = AskDesk(me.replica, stock_of, self._linked_peers)
+        self.heard: dict[int, int] = {}
+        """When something last came over a link of each peer, in milliseconds since 1970."""
         self.ahead: dict[int, int] = {}
         """Members whose clock was last seen too far ahead, and by how many milliseconds."""
         self._effects: list[Effect] = []
@@ -87,6 +98,7 @@ class Peering:
                 self._effects.append(Send(link, chunk))
             case Received(link, message):
                 self._received(link, message, now_ms)
+                self.heard[self._peer(link)] = wall_ms
 
     def _received(self, link: int, message: Message, now_ms: int) -> None:
         match message:
@@ -229,9 +241,11 @@ class Peering:
         """What of a snapshot is to be committed next."""
         return self.installer.step(vector) if self.installer else None
 
-    def installed(self, step: Step, now: float) -> None:
-        """It is on disk."""
+    def installed(self, step: Step, view: View, now: float) -> None:
+        """It is on disk, with `view`."""
         assert self.installer is not None
+        if view.members:
+            self._note_members(view)
         request = self.installer.done(step)
         if request is not None:
             self._effects.append(Send(*request))
@@ -246,7 +260,14 @@ class Peering:
 
     def _settle_in(self) -> None:
         self.installer = None
-        self._chores.append(Chore(SettleIn(self.replicator.me.address)))
+
+        def settled(result: object) -> None:
+            if isinstance(result, Refused):
+                self._effects.append(Alarm(result.reason, result.message, self.replicator.me.replica))
+            else:
+                self._effects.append(Settled())
+
+        self._chores.append(Chore(SettleIn(self.replicator.me.address), settled))
 
     # --------------------------------------------------------------------------------------------- members
 
@@ -345,6 +366,3 @@ class Peering:
 
 def _reads_rows(installer: Installer | None) -> bool:
     return installer is not None and installer.reads_rows
-
-
-Granted = Callable[[int], None]

@@ -34,6 +34,14 @@ class Settings(BaseSettings):
     """A label; several nodes may share it. Fixed when the data directory is created."""
     new_cluster: bool = False
     """Found a cluster if the directory is empty."""
+    join: str = ""
+    """host:port of any member: join its cluster if the directory is empty. Needs `invitation`."""
+    invitation: str = ""
+    """The code that a member gave (tally cluster invite)."""
+    advertise: str = ""
+    """host:port that this node tells others to reach it at. Unset: where it listens."""
+    routes: dict[str, str] = {}
+    """Region → host:port to dial its nodes at, whatever they advertise: a relay, a tunnel."""
     insecure: bool = False
     """Serve plaintext beyond loopback."""
     map_size: ByteSize = ByteSize(64 << 30)
@@ -64,6 +72,14 @@ class Settings(BaseSettings):
         if not host or not port.isdecimal() or int(port) > 65_535:
             raise ValueError("must be host:port, for example 127.0.0.1:7411")
         return value
+
+    @model_validator(mode="after")
+    def _joins_with_an_invitation(self) -> Settings:
+        if bool(self.join) != bool(self.invitation):
+            raise ValueError("--join and --invitation go together: ask a member, tally cluster invite")
+        if self.join and self.new_cluster:
+            raise ValueError("--join and --new-cluster are two ways to begin: choose one")
+        return self
 
     @model_validator(mode="after")
     def _plaintext_stays_home(self) -> Settings:

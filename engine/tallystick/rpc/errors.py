@@ -33,8 +33,12 @@ CODES: Mapping[str, int] = {
     "COUNTER_FULL": code_pb2.FAILED_PRECONDITION,
     "HISTORY_FULL": code_pb2.FAILED_PRECONDITION,
     "STORAGE_FULL": code_pb2.RESOURCE_EXHAUSTED,
+    "REQUEST_TOO_LARGE": code_pb2.RESOURCE_EXHAUSTED,
     "TOO_MANY_CALLS": code_pb2.RESOURCE_EXHAUSTED,
     "NODE_STOPPING": code_pb2.UNAVAILABLE,
+    "INSTALLING": code_pb2.UNAVAILABLE,
+    "OWN_CHAIN_LOST": code_pb2.UNAVAILABLE,
+    "NOT_A_MEMBER": code_pb2.FAILED_PRECONDITION,
     "BEHIND_TOKEN": code_pb2.UNAVAILABLE,
     "CORRUPT_RECORD": code_pb2.DATA_LOSS,
     "DOCUMENT_FULL": code_pb2.FAILED_PRECONDITION,
@@ -46,9 +50,10 @@ CODES: Mapping[str, int] = {
 _MESSAGE_CHARS = 500
 _VALUE_CHARS = 160
 _SHORTAGES_BYTES = 3_000
+_REGIONS_MAX = 8
 """An error says what was wrong, it does not send everything back."""
 
-_RETRIABLE = {"STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "BEHIND_TOKEN"}
+_RETRIABLE = {"STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "INSTALLING", "BEHIND_TOKEN"}
 
 
 class TooManyCalls(Refused):
@@ -56,6 +61,17 @@ class TooManyCalls(Refused):
 
     def __init__(self, limit: int) -> None:
         super().__init__("TOO_MANY_CALLS", f"{limit} calls are in flight, the most this node takes")
+
+
+class RequestTooLarge(Refused):
+    """A message beyond what the node takes."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            "REQUEST_TOO_LARGE",
+            f"the request has {size} bytes, the most is {limit}: send less at once",
+            {"limit": str(limit)},
+        )
 
 
 def status_of(refused: Refused) -> status_pb2.Status:
@@ -89,12 +105,21 @@ def _insufficient(refused: InsufficientStock) -> write_pb2.InsufficientStock:
     detail = write_pb2.InsufficientStock()
     size = 0
     for row in refused.shortages:
-        size += len(row.sku.encode()) + len(row.location.encode()) + 24
+        size += len(row.sku.encode()) + len(row.location.encode()) + 48
+        size += sum(map(len, row.unreachable_regions[:_REGIONS_MAX])) + len(row.suggested_region)
         if size > _SHORTAGES_BYTES:
             break
-        detail.shortages.add(
-            sku=row.sku, location=row.location, asked=row.asked, available_here=row.available_here
+        added = detail.shortages.add(
+            sku=row.sku,
+            location=row.location,
+            asked=row.asked,
+            available_here=row.available_here,
+            available_elsewhere=row.available_elsewhere,
+            unreachable_regions=row.unreachable_regions[:_REGIONS_MAX],
+            suggested_region=row.suggested_region,
         )
+        if row.as_of_ms:
+            added.as_of.FromMilliseconds(row.as_of_ms)
     detail.shortages_total = len(refused.shortages)
     return detail
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from google.protobuf import duration_pb2
 
+from tallystick.core.clock import Dot
 from tallystick.core.errors import InvalidField
 from tallystick.core.order.facts import Adjustment, Body, ConfirmWhen, Line, ShortageMode
 from tallystick.core.replica import commands
@@ -11,6 +14,11 @@ from tallystick.core.stock.receipts import Items
 from tallystick.rpc.details import changes, flatten
 from tallystick.v1 import order_pb2, order_service_pb2, stock_service_pb2
 
+_WithItems: TypeAlias = (
+    stock_service_pb2.ReceiveStockRequest
+    | stock_service_pb2.AdjustStockRequest
+    | stock_service_pb2.MoveTokensRequest
+)
 _ON_PLACING = int(ConfirmWhen.ON_PLACING)
 _ALL_OR_NONE = int(ShortageMode.ALL_OR_NONE)
 
@@ -84,7 +92,8 @@ def edit_order(request: order_service_pb2.EditOrderRequest) -> commands.EditOrde
 
 
 def receive_stock(request: stock_service_pb2.ReceiveStockRequest) -> commands.ReceiveStock:
-    return commands.ReceiveStock(request.receipt_id, request.node, _items(request), request.actor)
+    split = tuple((replica_of("split.node", share.node), share.weight) for share in request.split)
+    return commands.ReceiveStock(request.receipt_id, request.node, _items(request), request.actor, split)
 
 
 def adjust_stock(request: stock_service_pb2.AdjustStockRequest) -> commands.AdjustStock:
@@ -104,6 +113,19 @@ def set_policy(request: stock_service_pb2.SetStockPolicyRequest) -> commands.Set
     )
 
 
+def move_tokens(request: stock_service_pb2.MoveTokensRequest) -> commands.MoveTokens:
+    to = replica_of("to", request.to)
+    return commands.MoveTokens(request.request_id, request.node, to, _items(request), request.actor)
+
+
+def replica_of(field: str, node: str) -> int:
+    """The replica id of a node's name. Raises InvalidField."""
+    try:
+        return Dot.parse(f"{node}:0").replica
+    except ValueError:
+        raise InvalidField(field, f"must be the id of a node, 12 hexadecimal digits, not {node!r}") from None
+
+
 def hold_ms(hold: duration_pb2.Duration) -> int:
     """A duration in milliseconds, rounded down. Raises InvalidField unless it is more than 0."""
     milliseconds = hold.seconds * 1000 + hold.nanos // 1_000_000
@@ -116,5 +138,5 @@ def _adjustment(adjustment: order_pb2.Adjustment) -> Adjustment:
     return Adjustment(adjustment.adjustment_id, adjustment.kind, adjustment.amount, adjustment.description)
 
 
-def _items(request: stock_service_pb2.ReceiveStockRequest | stock_service_pb2.AdjustStockRequest) -> Items:
+def _items(request: _WithItems) -> Items:
     return tuple((item.sku, item.location, item.quantity) for item in request.items)

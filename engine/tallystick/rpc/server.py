@@ -5,46 +5,38 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import grpc
 import structlog
 import uvloop
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_health.v1 import health
 
 from tallystick.core.members import node_name
-from tallystick.core.replica.commands import Found
-from tallystick.core.replica.step import Replica
-from tallystick.node.engine import Engine, wall_ms
-from tallystick.node.founding import FoundJob
-from tallystick.node.identity import Identity, draw_client_id
+from tallystick.core.replica.commands import Found, SettleIn
+from tallystick.node.driver import Clock
+from tallystick.node.engine import WALL, Engine
+from tallystick.node.founding import OwnJob
+from tallystick.node.identity import Identity
 from tallystick.node.logs import configure_logs
-from tallystick.node.opening import open_store
+from tallystick.node.opening import Opened
 from tallystick.node.reads import Reads
 from tallystick.node.settings import Settings
-from tallystick.rpc.cluster import cluster_handlers
-from tallystick.rpc.reads import ORDER_READS, STOCK_READS
-from tallystick.rpc.services import Shell, generic_handler
-from tallystick.rpc.writes import ORDER_WRITES, STOCK_WRITES, Site
-from tallystick.v1 import cluster_service_pb2, order_service_pb2, stock_service_pb2
+from tallystick.rpc.assembling import add_services, make_driver, make_engine, open_directory, set_serving
+from tallystick.rpc.links import MESSAGE_BYTES_MAX, Links
+from tallystick.rpc.services import Shell
+from tallystick.rpc.writes import Site
 
 log = structlog.get_logger("node")
 
-SERVICES = tuple(
-    module.DESCRIPTOR.services_by_name[name].full_name
-    for module, name in (
-        (order_service_pb2, "OrderService"),
-        (stock_service_pb2, "StockService"),
-        (cluster_service_pb2, "ClusterService"),
-    )
-)
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.keepalive_time_ms", 60_000),
 )
@@ -58,6 +50,10 @@ _COLLECT_SELDOM = (50_000, 20, 50)
 """Records hold no cycles: looking for garbage in them as often as Python does by itself costs a tenth."""
 
 
+class JoinRefused(Exception):
+    """The cluster does not let this node in."""
+
+
 class RunningNode:
     """A node that serves."""
 
@@ -67,79 +63,87 @@ class RunningNode:
         address: str,
         identity: Identity,
         engine: Engine,
-        reads: Reads,
+        links: Links,
         shell: Shell,
         health_servicer: health.aio.HealthServicer,
     ) -> None:
         self.address = address
         self.identity = identity
+        self.engine = engine
+        self.links = links
+        self.shell = shell
         self._server = server
-        self._engine = engine
-        self._reads = reads
-        self._shell = shell
         self._health = health_servicer
 
     async def stop(self, grace_s: float) -> None:
         """Take no more calls, answer those that were accepted, write the checkpoints, let go of the disk."""
         await self._health.enter_graceful_shutdown()
-        self._shell.stopping.set()
+        self.shell.stopping.set()
         # Until the last call is answered, those that come too late are told so; gRPC would just cut them off.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._shell.quiet.wait(), grace_s)
+            await asyncio.wait_for(self.shell.quiet.wait(), grace_s)
+        await self.links.close()
         await self._server.stop(min(grace_s, _LAST_BYTES_S))
-        await asyncio.to_thread(self._engine.stop)
-        self._reads.close()
-        self._engine.store.close()
+        await asyncio.to_thread(self.engine.stop)
+        self.shell.reads.close()
+        self.engine.store.close()
         log.info("stopped", node=node_name(self.identity.replica))
+
+    async def begin(self, opened: Opened, address: str) -> None:
+        """Found the cluster, or join it, or tell it where we are now; then calls are answered."""
+        installation = opened.installation
+        if installation is not None:
+            await self._join(installation.seed)
+        elif not opened.head.seq:
+            secret = secrets.token_bytes(32)
+            await OwnJob(Found(self.identity.region, address, secret)).run(self.engine)
+        else:
+            await OwnJob(SettleIn(address)).run(self.engine)
+        await set_serving(self._health)
+
+    async def _join(self, seed: str) -> None:
+        self.shell.installing = True
+        await set_serving(self._health, serving=False)
+        log.info("joining", seed=seed)
+        self.links.join(seed)
+        waits: set[asyncio.Future[Any]] = {self.links.settled, self.links.refused}
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if self.links.refused.done():
+            raise JoinRefused(": ".join(self.links.refused.result()))
+        self.shell.installing = False
 
 
 async def start_node(
     settings: Settings,
     on_broken: Callable[[BaseException], None] | None = None,
-    now_ms: Callable[[], int] = wall_ms,
+    clock: Clock = WALL,
 ) -> RunningNode:
-    """Open the data directory and serve. Raises NoCluster, store.StoreError, OSError (address in use)."""
+    """Open the data directory and serve. Raises NoCluster, JoinRefused, store.StoreError, OSError (address in
+    use)."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(*_COLLECT_SELDOM)
-    server = grpc.aio.server(
-        options=(*_OPTIONS, ("grpc.max_receive_message_length", settings.request_bytes_max))
-    )
+    server = grpc.aio.server(options=(*_OPTIONS, ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)))
     port = bind(server, settings.listen)
-    opened = open_store(
-        settings.data,
-        settings.region,
-        new_cluster=settings.new_cluster,
-        map_size=settings.map_size,
-        reserve=settings.reserve,
-        backlog=settings.backlog_events,
-    )
-    identity, limits = opened.identity, settings.limits
-    replica = Replica(identity.replica, identity.region, draw_client_id(), limits)
-    engine = Engine(
-        replica,
-        opened.store,
-        opened.head,
-        opened.hlc,
-        events_max=settings.commit_events_max,
-        sweep_interval_ms=settings.sweep_interval_ms,
-        on_broken=on_broken or end_process,
-        now_ms=now_ms,
-    )
-    reads = Reads(engine)
-    regions = {identity.replica: identity.region}
-    site = Site(opened.store, identity.replica, lambda owner: regions.get(owner, ""))
-    shell = Shell(engine, reads, site, limits, settings.calls_max, settings.window_lines)
-    health_servicer = add_services(server, shell, identity)
+    address = f"{settings.listen.rpartition(':')[0]}:{port}"
+    told = settings.advertise or address
+    opened = open_directory(settings)
+    driver = make_driver(settings, opened, told, clock)
+    engine, links = make_engine(settings, driver, on_broken or end_process)
+    site = Site(opened.store, opened.identity.replica, driver.peering.region_of)
+    shell = Shell(engine, Reads(engine), site, settings)
+    health_servicer = add_services(server, shell, links, opened)
     engine.start(asyncio.get_running_loop())
-    if not opened.head.seq:
-        await FoundJob(Found(identity.region)).run(engine)
     await server.start()
-    await set_serving(health_servicer)
+    node = RunningNode(server, address, opened.identity, engine, links, shell, health_servicer)
+    try:
+        await node.begin(opened, told)
+    except JoinRefused:
+        await node.stop(0)
+        raise
     gc.collect()
     gc.freeze()
-    address = f"{settings.listen.rpartition(':')[0]}:{port}"
-    log.info("serving", node=node_name(identity.replica), region=identity.region, address=address)
-    return RunningNode(server, address, identity, engine, reads, shell, health_servicer)
+    log.info("serving", node=node_name(node.identity.replica), region=node.identity.region, address=address)
+    return node
 
 
 def bind(server: grpc.aio.Server, address: str) -> int:
@@ -148,32 +152,6 @@ def bind(server: grpc.aio.Server, address: str) -> int:
         return server.add_insecure_port(address)
     except RuntimeError as problem:
         raise OSError(f"cannot listen on {address}: is another process there?") from problem
-
-
-def add_services(server: grpc.aio.Server, shell: Shell, identity: Identity) -> health.aio.HealthServicer:
-    """Everything that the node answers."""
-    orders, stock, cluster = SERVICES
-    handlers = {name: shell.unary_write(write) for name, write in ORDER_WRITES.items()}
-    handlers |= {name: shell.unary_read(read) for name, read in ORDER_READS.items()}
-    handlers["PlaceOrders"] = shell.place_orders()
-    stock_handlers = {name: shell.unary_write(write) for name, write in STOCK_WRITES.items()}
-    stock_handlers |= {name: shell.unary_read(read) for name, read in STOCK_READS.items()}
-    server.add_generic_rpc_handlers(
-        (
-            generic_handler(orders, handlers),
-            generic_handler(stock, stock_handlers),
-            generic_handler(cluster, cluster_handlers(shell, identity)),
-        )
-    )
-    health_servicer = health.aio.HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.enable_server_reflection((*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    return health_servicer
-
-
-async def set_serving(servicer: health.aio.HealthServicer) -> None:
-    for name in ("", *SERVICES):
-        await servicer.set(name, health_pb2.HealthCheckResponse.SERVING)
 
 
 def end_process(problem: BaseException) -> None:

@@ -15,10 +15,11 @@ from google.rpc import status_pb2
 from grpc_status import rpc_status
 
 from tallystick.core.errors import Refused
-from tallystick.core.limits import Limits
-from tallystick.node.engine import Engine, Internal, Rotten, Stopping
+from tallystick.node.engine import Engine
+from tallystick.node.jobs import Installing, Internal, Rotten, Stopping
 from tallystick.node.reads import Reads
-from tallystick.rpc.errors import TooManyCalls, status_of
+from tallystick.node.settings import Settings
+from tallystick.rpc.errors import RequestTooLarge, TooManyCalls, status_of
 from tallystick.rpc.reads import Ask, Read
 from tallystick.rpc.writes import BatchJob, Site, UnaryJob, Write, parse
 from tallystick.store.port import CorruptRecord
@@ -36,27 +37,27 @@ _DRAIN_S = 2.0
 class Shell:
     """What all services share: the engine, the reads, how many calls are in flight."""
 
-    def __init__(
-        self, engine: Engine, reads: Reads, site: Site, limits: Limits, calls_max: int, window_lines: int
-    ) -> None:
+    def __init__(self, engine: Engine, reads: Reads, site: Site, settings: Settings) -> None:
         self.engine = engine
         self.reads = reads
         self.site = site
-        self.limits = limits
-        self.window_lines = window_lines
+        self.limits = settings.limits
+        self.window_lines = settings.window_lines
         self.stopping = asyncio.Event()
         self.quiet = asyncio.Event()
         """Set while no call is in flight."""
         self.quiet.set()
-        self._calls_max = calls_max
+        self.installing = False
+        """Set while what is here may lack what others have: nothing is answered from it."""
+        self._calls_max = settings.calls_max
+        self._bytes_max = settings.request_bytes_max
         self._calls = 0
         self._streams = 0
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
         """One call in flight. Raises Refused when there are too many, or the node is stopping."""
-        if self.stopping.is_set():
-            raise Stopping
+        self._check_open()
         if self._calls >= self._calls_max:
             raise TooManyCalls(self._calls_max)
         self._calls += 1
@@ -70,8 +71,7 @@ class Shell:
     @contextmanager
     def admitted_stream(self) -> Iterator[None]:
         """One stream that is open, which may be idle for days: it takes the place of no call."""
-        if self.stopping.is_set():
-            raise Stopping
+        self._check_open()
         if self._streams >= self._calls_max:
             raise TooManyCalls(self._calls_max)
         self._streams += 1
@@ -82,6 +82,17 @@ class Shell:
             self._streams -= 1
             self._note_quiet()
 
+    def check_size(self, data: bytes) -> None:
+        """Raises RequestTooLarge."""
+        if len(data) > self._bytes_max:
+            raise RequestTooLarge(len(data), self._bytes_max)
+
+    def _check_open(self) -> None:
+        if self.stopping.is_set():
+            raise Stopping
+        if self.installing:
+            raise Installing
+
     def _note_quiet(self) -> None:
         if not self._calls and not self._streams:
             self.quiet.set()
@@ -91,6 +102,7 @@ class Shell:
 
         async def handle(data: bytes, context: Context) -> bytes:
             try:
+                self.check_size(data)
                 with self.admitted():
                     future = asyncio.get_running_loop().create_future()
                     self.engine.submit(UnaryJob(write, data, deadline(context), self.site, future))
@@ -103,11 +115,15 @@ class Shell:
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
-    def unary_status(self, answer: Callable[[], Any]) -> grpc.RpcMethodHandler[Any, Any]:
+    def unary_status(self, request: Any, answer: Callable[[Any], Any]) -> grpc.RpcMethodHandler[Any, Any]:
         """A handler that answers at once, however many calls are in flight: operators must get through."""
 
         async def handle(data: bytes, context: Context) -> bytes:
-            return bytes(answer().SerializeToString())
+            try:
+                return bytes(answer(parse(request, data)).SerializeToString())
+            except Refused as refusal:
+                failed = status_of(refusal)
+            return await abort(context, failed)
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
@@ -116,6 +132,7 @@ class Shell:
 
         async def handle(data: bytes, context: Context) -> bytes:
             try:
+                self.check_size(data)
                 with self.admitted():
                     request = parse(read.request, data)
                     token = getattr(request, "consistency_token", b"")
@@ -161,7 +178,7 @@ class PlaceStream:
     def __init__(self, shell: Shell, context: Context) -> None:
         self._shell = shell
         self._context = context
-        self._answers: asyncio.Queue[bytes | status_pb2.Status | None] = asyncio.Queue()
+        self._answers: asyncio.Queue[tuple[bytes | status_pb2.Status, bool] | None] = asyncio.Queue()
         self._room = asyncio.Event()
         self._room.set()
         self._waiting: deque[int] = deque()
@@ -191,6 +208,11 @@ class PlaceStream:
     async def _read_all(self) -> None:
         try:
             while (data := await self._read_one()) is not grpc.aio.EOF:
+                try:
+                    self._shell.check_size(data)
+                except Refused as refusal:
+                    self._failed = status_of(refusal)
+                    break
                 self._under_way += 1
                 self._waiting.append(len(data))
                 self._note_room()
@@ -234,21 +256,23 @@ class PlaceStream:
         else:
             self._room.clear()
 
-    def _take(self, answer: bytes | status_pb2.Status) -> None:
-        self._under_way -= 1
+    def _take(self, answer: bytes | status_pb2.Status, last: bool) -> None:
+        self._under_way -= last
         if isinstance(answer, status_pb2.Status):
             self._failed = self._failed or answer
             self._cut.cancel()
-        self._answers.put_nowait(answer)
+        self._answers.put_nowait((answer, last))
         if self._ended and not self._under_way:
             self._answers.put_nowait(None)
 
     async def _write_all(self) -> None:
-        while (answer := await self._answers.get()) is not None:
+        while (found := await self._answers.get()) is not None:
+            answer, last = found
             if isinstance(answer, bytes):
                 await self._context.write(answer)
-            self._waiting.popleft()
-            self._note_room()
+            if last:
+                self._waiting.popleft()
+                self._note_room()
 
 
 def generic_handler(service: str, methods: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> Any:

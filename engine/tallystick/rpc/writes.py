@@ -21,7 +21,7 @@ from tallystick.core.order.status import OrderStatus, fold
 from tallystick.core.replica.commands import Command
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.replica.view import decode_document
-from tallystick.node.engine import Receipt, Result
+from tallystick.node.jobs import Job, Receipt, Result
 from tallystick.rpc import requests
 from tallystick.rpc.errors import status_of
 from tallystick.rpc.messages import Regions, basic_order, full_order, stock_message
@@ -55,7 +55,7 @@ class Write:
     fill: Callable[[Any, Any, Outcome, Site], None]
 
 
-class UnaryJob:
+class UnaryJob(Job):
     """One unary write."""
 
     __slots__ = ("_data", "_deadline", "_future", "_request", "_site", "_write")
@@ -74,6 +74,18 @@ class UnaryJob:
     def deadline(self) -> float | None:
         """Past as soon as nobody waits any more."""
         return 0.0 if self._future.cancelled() else self._deadline
+
+    @property
+    def replicas(self) -> int:
+        return getattr(self._request, "replicas", 0)
+
+    @property
+    def waits_for_decision(self) -> bool:
+        return getattr(self._request, "wait_for_decision", False)
+
+    @property
+    def waits_for_tokens(self) -> bool:
+        return True
 
     def commands(self) -> Sequence[Command | Refused]:
         try:
@@ -95,17 +107,30 @@ class UnaryJob:
             self._future.set_result(status_of(answer) if isinstance(answer, Refused) else answer)
 
 
-class BatchJob:
-    """One message of a PlaceOrders stream. `sink` gets the answer, on the loop."""
+class Pieces:
+    """Into how many answers a message of a stream was split, and how many of them are still to come."""
 
-    __slots__ = ("_data", "_deadline", "_full", "_gone", "_numbers", "_sink", "_site")
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = 1
+
+
+class BatchJob(Job):
+    """One message of a PlaceOrders stream, or a piece of one. `sink` gets each answer, on the loop, and
+    whether it is the message's last."""
+
+    __slots__ = (
+        *("_data", "_deadline", "_full", "_gone", "_last", "_numbers", "_pieces", "_replicas", "_sink"),
+        *("_site", "_split"),
+    )
 
     def __init__(
         self,
         data: bytes,
         deadline: float | None,
         site: Site,
-        sink: Callable[[bytes | status_pb2.Status], None],
+        sink: Callable[[bytes | status_pb2.Status, bool], None],
         gone: Callable[[], bool],
     ) -> None:
         self._data = data
@@ -115,11 +140,31 @@ class BatchJob:
         self._full = False
         self._gone = gone
         self._deadline = deadline
+        self._replicas = 0
+        self._pieces = Pieces()
+        self._split = self._last = False
 
     @property
     def deadline(self) -> float | None:
         """Past as soon as nobody listens any more."""
         return 0.0 if self._gone() else self._deadline
+
+    @property
+    def replicas(self) -> int:
+        return self._replicas
+
+    @property
+    def waits_for_tokens(self) -> bool:
+        return True
+
+    def part(self, places: Sequence[int]) -> Job:
+        """Some of the orders, answered by themselves; this job is then answered by its parts alone."""
+        piece = BatchJob(b"", self._deadline, self._site, self._sink, self._gone)
+        piece._numbers = [self._numbers[place] for place in places]
+        piece._full, piece._replicas, piece._pieces = self._full, self._replicas, self._pieces
+        self._pieces.left += 1 if self._split else 0
+        self._split = True
+        return piece
 
     def commands(self) -> Sequence[Command | Refused]:
         try:
@@ -129,6 +174,7 @@ class BatchJob:
         if len(request.orders) > BATCH_ORDERS_MAX:
             return (InvalidField("orders", f"must be 0 to {BATCH_ORDERS_MAX}, not {len(request.orders)}"),)
         self._full = request.view == _FULL
+        self._replicas = request.replicas
         actor = request.actor
         numbers = self._numbers
         commands: list[Command | Refused] = []
@@ -142,6 +188,8 @@ class BatchJob:
 
     def answer(self, results: Sequence[Result], receipt: Receipt) -> bytes | status_pb2.Status:
         numbers = self._numbers
+        self._pieces.left -= 1
+        self._last = not self._pieces.left
         if len(results) != len(numbers):  # the message as a whole was refused
             refusal = results[0]
             assert isinstance(refusal, Refused)
@@ -165,7 +213,7 @@ class BatchJob:
         return response.SerializeToString()
 
     def deliver(self, answer: bytes | status_pb2.Status | Refused) -> None:
-        self._sink(status_of(answer) if isinstance(answer, Refused) else answer)
+        self._sink(status_of(answer) if isinstance(answer, Refused) else answer, self._last)
 
 
 def details_of(
@@ -268,6 +316,9 @@ STOCK_WRITES: Mapping[str, Write] = {
     ),
     "AdjustStock": Write(
         _STOCK.AdjustStockRequest, _STOCK.AdjustStockResponse, requests.adjust_stock, _fill_stocks
+    ),
+    "MoveTokens": Write(
+        _STOCK.MoveTokensRequest, _STOCK.MoveTokensResponse, requests.move_tokens, _fill_stocks
     ),
     "SetStockPolicy": Write(
         _STOCK.SetStockPolicyRequest, _STOCK.SetStockPolicyResponse, requests.set_policy, _fill_stock

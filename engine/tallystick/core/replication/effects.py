@@ -55,6 +55,10 @@ class Roster(NamedTuple):
     peers: tuple[tuple[int, str, str], ...]
 
 
+class Settled(NamedTuple):
+    """This node is an active member, with all that the others have."""
+
+
 class Alarm(NamedTuple):
     """Something that an operator must know. `replica` is whom it is about."""
 
@@ -63,4 +67,4 @@ class Alarm(NamedTuple):
     replica: int
 
 
-Effect = Send | ReadLog | ReadChunk | Close | Linked | Roster | Alarm
+Effect = Send | ReadLog | ReadChunk | Close | Linked | Roster | Settled | Alarm

@@ -1,0 +1,276 @@
+"""Links between nodes over gRPC: one stream a pair, dialled by the node with the lower id.
+
+The loop's side: bytes in, bytes out, connections made and mended. What messages mean is the engine thread's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import grpc
+import structlog
+
+from tallystick.core.members import node_name
+from tallystick.core.replication.effects import (
+    Alarm,
+    Close,
+    Effect,
+    Linked,
+    ReadChunk,
+    ReadLog,
+    Roster,
+    Settled,
+)
+from tallystick.node.engine import Engine, Said
+from tallystick.node.inputs import ChunkRead, Closed, Connected, LogRead
+from tallystick.node.logreading import read_log
+from tallystick.node.snapshots import read_chunk
+from tallystick.rpc.wire import Bytes
+
+log = structlog.get_logger("links")
+
+EXCHANGE = "/tallystick.v1.ReplicationService/Exchange"
+MESSAGE_BYTES_MAX = 8 << 20
+"""A frame of one event may have 4 MiB, and a message one such frame after others of 1 MiB."""
+_UNREAD_MAX = 16
+"""Messages of one link that the engine has not taken yet: beyond it nothing is read."""
+_CONNECT_S = 1.0
+_BACKOFF_FIRST_S = 0.05
+_BACKOFF_MAX_S = 0.5
+_OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.use_local_subchannel_pool", 1),  # else a broken connection's back-off outlives its channel
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+
+
+class _Stream(Protocol):
+    def read(self) -> Awaitable[Any]: ...
+
+    def write(self, data: bytes) -> Awaitable[None]: ...
+
+
+class _Link:
+    """One connection: what is to be written, and how to end it."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.out: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.peer = 0
+
+
+class Links:
+    """All links of one node."""
+
+    def __init__(self, engine: Engine, replica: int, routes: Mapping[str, str]) -> None:
+        self._engine = engine
+        self._replica = replica
+        self._routes = routes
+        self._links: dict[int, _Link] = {}
+        self._last = 0
+        self._linked: dict[int, int] = {}
+        self._addresses: dict[int, tuple[str, str]] = {}
+        self._dialers: dict[int, asyncio.Task[None]] = {}
+        self._seed: asyncio.Task[None] | None = None
+        self._joining = False
+        self._made = 0
+        self._changed = asyncio.Event()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="peers")
+        self.problems: dict[int, str] = {}
+        """Peer → why there is no link, if there is a reason to name."""
+        self.stopped: set[int] = set()
+        """Peers that are not dialled any more: somebody has to do something first."""
+        self.refused = asyncio.get_running_loop().create_future()
+        """Set when a seed has turned us away for good: (reason, message)."""
+        self.settled = asyncio.get_running_loop().create_future()
+        """Set when this node is an active member with all that the others have."""
+
+    # ------------------------------------------------------------------------------------ the engine's wishes
+
+    def deliver(self, effects: list[Effect | Bytes]) -> None:
+        """Carry out what the driver wants done."""
+        for effect in effects:
+            match effect:
+                case Bytes(number, data):
+                    if number in self._links:
+                        self._links[number].out.put_nowait(data)
+                case ReadLog(number):
+                    self._read(read_log, effect, lambda e, found: LogRead(e.link, e.origin, found))
+                case ReadChunk(number):
+                    self._read(_chunk, effect, lambda e, found: ChunkRead(e.link, found))
+                case Linked(number, peer):
+                    self._note_linked(number, peer)
+                case Roster(peers):
+                    self._addresses = {replica: (region, address) for replica, region, address in peers}
+                    self._dial_all()
+                case Settled():
+                    self._joining = False
+                    if not self.settled.done():
+                        self.settled.set_result(None)
+                case Close():
+                    self._close(effect)
+                case Alarm(reason, message, replica):
+                    log.error("alarm", reason=reason, node=node_name(replica), message=message)
+
+    def garbled(self, number: int, problem: str) -> None:
+        """A link brought bytes that are no message."""
+        self._close(Close(number, "BAD_MESSAGE", problem))
+
+    # -------------------------------------------------------------------------------------------- connections
+
+    def handler(self) -> grpc.RpcMethodHandler[Any, Any]:
+        """The server's side of Exchange: bytes both ways."""
+
+        async def handle(requests: Any, context: Any) -> None:
+            await self._run(context)
+
+        return grpc.stream_stream_rpc_method_handler(handle)
+
+    def join(self, address: str) -> None:
+        """Dial a member by its address, whoever it is, until we are one too."""
+        self._joining = True
+        self._seed = asyncio.create_task(
+            self._keep_dialling(lambda: address if self._joining and not self._linked else None)
+        )
+
+    async def close(self) -> None:
+        """End all links."""
+        tasks = [*self._dialers.values(), *([self._seed] if self._seed else [])]
+        for task in tasks:
+            task.cancel()
+        for link in [*self._links.values()]:
+            link.out.put_nowait(None)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._pool.shutdown()
+
+    async def _run(self, stream: _Stream) -> None:
+        """One connection, until either side ends it."""
+        self._last += 1
+        link = self._links[self._last] = _Link(self._last)
+        self._engine.tell(Connected(link.number))
+        reading = asyncio.create_task(self._read_all(link, stream))
+        writing = asyncio.create_task(_write_all(link, stream))
+        try:
+            await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (reading, writing):
+                task.cancel()
+            await asyncio.wait((reading, writing))
+            del self._links[link.number]
+            self._engine.tell(Closed(link.number))
+            if self._linked.get(link.peer) == link.number:
+                del self._linked[link.peer]
+            self._changed.set()
+
+    async def _read_all(self, link: _Link, stream: _Stream) -> None:
+        room = asyncio.Semaphore(_UNREAD_MAX)
+        while True:
+            await room.acquire()
+            try:
+                data = await stream.read()
+            except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
+                return
+            if data is grpc.aio.EOF:
+                return
+            self._engine.tell(Said(link.number, data, room.release))
+
+    # ----------------------------------------------------------------------------------------------- dialling
+
+    def _dial_all(self) -> None:
+        """Keep one dialler for each peer that is ours to dial."""
+        for peer in [peer for peer in self._dialers if peer not in self._addresses]:
+            self._dialers.pop(peer).cancel()
+        for peer in self._addresses:
+            if self._replica < peer and peer not in self._dialers:
+                self._dialers[peer] = asyncio.create_task(self._keep_dialling(self._address_of(peer)))
+        self._changed.set()
+
+    def _address_of(self, peer: int) -> Callable[[], str | None]:
+        def address() -> str | None:
+            if peer in self._linked or peer in self.stopped or peer not in self._addresses:
+                return None
+            region, told = self._addresses[peer]
+            return self._routes.get(region, told) or None
+
+        return address
+
+    async def _keep_dialling(self, address: Callable[[], str | None]) -> None:
+        """Dial while there is an address to dial, with a pause after each failure."""
+        failures = 0
+        while True:
+            target = address()
+            if target is None:
+                failures = 0
+                self._changed.clear()
+                await self._changed.wait()
+                continue
+            before = self._made
+            await self._dial(target)
+            failures = 0 if self._made > before else failures + 1
+            ceiling = min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2.0 ** min(failures, 8))
+            await asyncio.sleep(ceiling * (0.5 + random.random() / 2))
+
+    async def _dial(self, target: str) -> None:
+        async with grpc.aio.insecure_channel(target, options=_OPTIONS) as channel:
+            try:
+                await asyncio.wait_for(channel.channel_ready(), _CONNECT_S)
+            except TimeoutError:
+                return
+            exchange: Any = channel.stream_stream(EXCHANGE)
+            call = exchange(wait_for_ready=False)
+            try:
+                await self._run(call)
+            finally:
+                call.cancel()
+
+    # -------------------------------------------------------------------------------------------------- notes
+
+    def _note_linked(self, number: int, peer: int) -> None:
+        link = self._links.get(number)
+        if link is None:
+            return
+        link.peer = peer
+        self._linked[peer] = number
+        self._made += 1
+        self.problems.pop(peer, None)
+        log.info("linked", node=node_name(peer))
+
+    def _close(self, close: Close) -> None:
+        link = self._links.get(close.link)
+        if link is None:
+            return
+        log.info("closing a link", node=node_name(link.peer), reason=close.reason, message=close.message)
+        self.problems[link.peer] = f"{close.reason}: {close.message}"
+        if close.final:
+            self.stopped.add(link.peer)
+            if self._joining and not self.refused.done():
+                self.refused.set_result((close.reason, close.message))
+        link.out.put_nowait(None)
+
+    def _read(self, read: Callable[..., Any], effect: Any, wrap: Callable[[Any, Any], Any]) -> None:
+        """Read from the store in a thread of its own, and hand what was found to the engine."""
+
+        def work() -> None:
+            with self._engine.store.read() as reader:
+                self._engine.tell(wrap(effect, read(reader, effect)))
+
+        self._pool.submit(work)
+
+
+def _chunk(reader: Any, effect: ReadChunk) -> Any:
+    return read_chunk(reader, effect.table, effect.after)
+
+
+async def _write_all(link: _Link, stream: _Stream) -> None:
+    """Write what is queued; None ends the link after what came before it."""
+    while (data := await link.out.get()) is not None:
+        try:
+            await stream.write(data)
+        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
+            return
