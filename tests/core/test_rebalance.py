@@ -100,9 +100,7 @@ def test_demand_makes_all_run_dry_together():
 
 def sent(policy: str, units: dict[int, int], **more: dict[int, float]) -> dict[int, object]:
     """What each member sends, all of them seeing the same."""
-    return {
-        me: plan for me in units if (plan := transfers(POLICIES[policy], Situation(me, units, **more)))
-    }  # type: ignore[arg-type]
+    return {me: plan for me in units if (plan := transfers(POLICIES[policy], Situation(me, units, **more)))}  # type: ignore[arg-type]
 
 
 def test_half_of_what_is_too_much_goes_where_most_is_missing():
@@ -246,7 +244,7 @@ stories = st.lists(
     lags=lag_tables,
 )
 def test_regions_come_to_rest_once_demand_stops(policy, units, weights, story, lags):
-    """With views that are late and differ, and each sending only its own: nothing goes to and fro for ever."""
+    """Views are late and differ, and each sends only its own: still nothing goes to and fro for ever."""
     world = World(units, policy, weights, seconds=30)
     for events in story:
         for kind, me, count in events:
@@ -276,7 +274,7 @@ def test_regions_come_to_rest_once_demand_stops(policy, units, weights, story, l
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_stock_follows_demand(count):
-    """All sales in one region, all stock in another: the seller never waits long, and the stock ends there."""
+    """All sales in one region, all stock in another: the seller never waits long, and stock ends there."""
     world = World([1_000, *[0] * (count - 1)], "demand", {}, seconds=5)
     lags = {(a, b): 2 for a in world.regions for b in world.regions}
     for _ in range(40):
