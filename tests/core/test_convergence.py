@@ -19,10 +19,11 @@ from tallystick.core.errors import Refused
 from tallystick.core.frame import Frame
 from tallystick.core.members import node_name
 from tallystick.core.order.document import DocumentRecord, show
-from tallystick.core.order.facts import decode_order
+from tallystick.core.order.facts import Body, ConfirmWhen, Line, decode_order
 from tallystick.core.order.status import fold
 from tallystick.core.replica import commands
 from tallystick.core.replica.commands import Command
+from tallystick.core.replica.keys import stock_key
 from tallystick.core.stock.rights import rights, totals
 from tests.kit import orders as make
 from tests.kit.effort import effort
@@ -123,6 +124,25 @@ class Cluster(RuleBasedStateMachine):
         self.asked += 1
         lost = ((*item, -units),)
         self.ask(replica, commands.AdjustStock(f"a{self.asked}", node_name(replica), lost))
+
+    @rule(debtor=nodes, helper=nodes, missing=st.integers(1, 4), item=items)
+    def sell_out_and_lose(self, debtor, helper, missing, item):
+        """All is sold at both, the one owes, and the other knows when it frees a hold."""
+        self.asked += 1
+        for node in {debtor, helper}:
+            free = rights(self.nodes[node].view.stock_of(stock_key(*item)), node)
+            if free:
+                body = Body(
+                    "EUR", (Line("1", item[0], free, item[1]),), confirm_when=int(ConfirmWhen.BY_HAND)
+                )
+                self.ask(node, commands.PlaceOrder(f"all{self.asked}-{node}", body))
+        lost = ((*item, -missing),)
+        self.ask(debtor, commands.AdjustStock(f"a{self.asked}", node_name(debtor), lost))
+        self.nodes[debtor].commit()
+        for to, origin in ((debtor, helper), (helper, debtor)):
+            self.catch_up(to, origin)
+        self.ask(helper, commands.CancelOrder(f"all{self.asked}-{helper}", "r", (("1", 1),)))
+        self.ask(helper, commands.CancelOrder(f"all{self.asked}-{helper}", "s"))
 
     @rule(replica=nodes)
     def settle(self, replica):

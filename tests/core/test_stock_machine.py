@@ -1,7 +1,8 @@
 """The bounded counter under random life: 2 to 4 replicas, one item, partial views joined in any order.
 
 Whoever frees units pays what others owe, as far as its own view tells. After every step each replica's view
-must add up to the independent ledger's sums, nobody's rights are below 0 in any view, and what is held, sold, burned and unminted never exceeds what was received and minted.
+must add up to the independent ledger's sums, nobody's rights are below 0 in any view, and what is held,
+sold, burned and unminted never exceeds what was received and minted.
 """
 
 from __future__ import annotations
@@ -113,13 +114,30 @@ class Counter(RuleBasedStateMachine):
     def let_go(self, data, count):
         """Cancel all or part of a claim, or expire it."""
         claim = data.draw(st.sampled_from(self.decidable()))
-        count = min(count, claim.units)
+        self.free(claim, min(count, claim.units))
+
+    def free(self, claim: Claim, count: int) -> None:
         row = self.views[claim.owner][0].row(claim.owner)
         move, name = (moves.free_sold, "sold") if claim.sold else (moves.free, "reserved")
         self.write(claim.owner, move(row, count), **{name: -count})
         self.pay_others(claim.owner, count)
         claim.units -= count
         self.ledger.claims = [claim for claim in self.ledger.claims if claim.units]
+
+    @rule(data=st.data(), missing=st.integers(1, 3), one_by_one=st.booleans())
+    def free_where_another_owes(self, data, missing, one_by_one):
+        """What is freed next is called for, and by more than one, who do not know of each other."""
+        debtor, row, free = self.someone(data)
+        if free:
+            self.write(debtor, moves.hold(row, free), settles=False, reserved=free)
+            self.ledger.claims.append(Claim(free, debtor, (debtor, self.ledger.version(debtor))))
+        self.write(debtor, moves.shrink(self.views[debtor][0].row(debtor), missing, 0), owing=missing)
+        told = self.views[debtor]
+        for me in data.draw(st.permutations([other for other in self.replicas if other != debtor])):
+            self.views[me] = joined(self.views[me], told)
+            for claim in [claim for claim in self.decidable() if claim.owner == me]:
+                for count in [1] * claim.units if one_by_one else [claim.units]:
+                    self.free(claim, count)
 
     def pay_others(self, me: int, freed: int) -> None:
         """What was freed goes to who owes: the ledger says how much, the engine must do the same."""

@@ -252,8 +252,24 @@ def test_what_is_freed_goes_to_several_who_owe():
     lose(first, 2)
     lose(second, 1)
     meet(nodes)
-    third.step(commands.CancelOrder("o3", "r"), NOW)
+    third.step(commands.CancelOrder("o3", "r1", (("1", 1),)), NOW)
+    assert held(third) == [1, 0, 0], "the first is not paid yet"
+    third.step(commands.CancelOrder("o3", "r2"), NOW)
     assert held(third) == [2, 1, 1]
+
+
+def test_own_debts_come_before_those_of_others():
+    first, second = nodes = cluster(3, 3)
+    for node in nodes:
+        place(node, f"o{node.id}", 3)
+        lose(node, 2)
+    meet(nodes)
+    second.step(commands.CancelOrder("o2", "r1", (("1", 1),)), NOW)
+    assert (held(second), second.view.stock_of(X).row(2).settled) == ([0, 0, 0], 1)
+    second.step(commands.CancelOrder("o2", "r2"), NOW)
+    assert (held(second), second.view.stock_of(X).row(2).settled) == ([1, 0, 0], 2)
+    meet(nodes)
+    assert first.step(commands.SettleStock("x", ""), NOW).settled == 1
 
 
 def test_nobody_pays_for_overbooking_that_is_taken_back():
