@@ -151,9 +151,7 @@ def _balanced(policy: Policy, situation: Situation) -> Plan:
     )
 
 
-def _matched(
-    spare: Mapping[int, int], wanted: Mapping[int, int], least: int
-) -> Plan:
+def _matched(spare: Mapping[int, int], wanted: Mapping[int, int], least: int) -> Plan:
     """Serve the largest needs out of the largest surpluses: the fewest transfers, and the same plan at
     everyone who sees the same. Transfers below `least` are left out; the first never is."""
     givers, takers = _largest_first(spare), _largest_first(wanted)
