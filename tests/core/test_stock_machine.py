@@ -119,7 +119,7 @@ class Counter(RuleBasedStateMachine):
     def free(self, claim: Claim, count: int) -> None:
         row = self.views[claim.owner][0].row(claim.owner)
         move, name = (moves.free_sold, "sold") if claim.sold else (moves.free, "reserved")
-        self.write(claim.owner, move(row, count), **{name: -count})
+        self.write(claim.owner, move(row, count), settles=True, **{name: -count})
         self.pay_others(claim.owner, count)
         claim.units -= count
         self.ledger.claims = [claim for claim in self.ledger.claims if claim.units]
