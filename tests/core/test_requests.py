@@ -103,6 +103,18 @@ def test_a_shortage_says_item_by_item_what_there_is():
     assert refused.value.message == "x: asked 2, available 1 (and 2 more items); nothing was taken"
 
 
+def test_a_shortage_says_who_was_silent_and_where_to_try():
+    """What the driver adds to it once it has asked the others."""
+    short = Shortage("x", "", 5, 2, 7, ("ap", "us"), "sa", 1_000)
+    refused = InsufficientStock((short,))
+    assert refused.message == (
+        "x: asked 5, available 2 here, 7 elsewhere; nothing was taken; could not ask ap, us; try sa"
+    )
+    told = {key: refused.metadata[key] for key in ("unreachable_regions", "suggested_region")}
+    assert told == {"unreachable_regions": "ap, us", "suggested_region": "sa"}
+    assert refused.shortages == (short,)
+
+
 def test_a_shortage_at_a_place_names_the_place():
     with pytest.raises(InsufficientStock, match=r"^x at north: asked 1, available 0; nothing was taken$"):
         Node(1).step(commands.PlaceOrder("o", Body("EUR", (Line("1", "x", 1, "north"),))), NOW)
