@@ -1,4 +1,4 @@
-"""Three nodes write, hear of each other late, twice and out of order, and end with one state.
+"""Three nodes write, send each other tokens, hear late, twice and out of order, and end with one state.
 
 Frames travel as bytes. A node takes a frame when it is next in its origin's chain and its deps are met, so
 causes come before effects; nothing else is promised. Whoever has the same frames then has the same tables,
@@ -19,10 +19,11 @@ from tallystick.core.errors import Refused
 from tallystick.core.frame import Frame
 from tallystick.core.members import node_name
 from tallystick.core.order.document import DocumentRecord, show
-from tallystick.core.order.facts import decode_order
+from tallystick.core.order.facts import Body, ConfirmWhen, Line, decode_order
 from tallystick.core.order.status import fold
 from tallystick.core.replica import commands
 from tallystick.core.replica.commands import Command
+from tallystick.core.replica.keys import stock_key
 from tallystick.core.stock.rights import rights, totals
 from tests.kit import orders as make
 from tests.kit.effort import effort
@@ -31,6 +32,7 @@ from tests.kit.node import Dump, Node, rebuilt
 
 NODES = (1, 2, 3)
 nodes = st.sampled_from(NODES)
+items = st.sampled_from(make.ITEMS)
 aims = st.integers(0, 255)
 
 
@@ -102,6 +104,52 @@ class Cluster(RuleBasedStateMachine):
     def book(self, replica, data):
         self.ask(replica, data.draw(make.bookings(node_name(replica))))
 
+    @rule(replica=nodes, peer=nodes, units=st.integers(0, 5), item=items, aim=aims)
+    def send(self, replica, peer, units, item, aim):
+        """Tokens for a peer that asked, by an operator or a policy, whatever the three know of each other."""
+        here = node_name(replica)
+        self.ask(
+            replica,
+            (
+                commands.GrantTokens(peer, item[0], item[1], units),
+                commands.MoveTokens(f"m{aim}", here, peer, ((*item, units),)),
+                commands.Rebalance(((*item, peer, units),)),
+                commands.ReceiveStock(f"s{aim}", here, ((*item, units),), split=((1, 1), (peer, 2))),
+            )[aim % 4],
+        )
+
+    @rule(replica=nodes, units=st.integers(1, 4), item=items)
+    def lose(self, replica, units, item):
+        """More than is free there, often: then it owes, and others pay with what they free."""
+        self.asked += 1
+        lost = ((*item, -units),)
+        self.ask(replica, commands.AdjustStock(f"a{self.asked}", node_name(replica), lost))
+
+    @rule(debtor=nodes, helper=nodes, missing=st.integers(1, 4), item=items)
+    def sell_out_and_lose(self, debtor, helper, missing, item):
+        """All is sold at both, the one owes, and the other knows when it frees a hold."""
+        self.asked += 1
+        for node in {debtor, helper}:
+            free = rights(self.nodes[node].view.stock_of(stock_key(*item)), node)
+            if free:
+                body = Body(
+                    "EUR", (Line("1", item[0], free, item[1]),), confirm_when=int(ConfirmWhen.BY_HAND)
+                )
+                self.ask(node, commands.PlaceOrder(f"all{self.asked}-{node}", body))
+        lost = ((*item, -missing),)
+        self.ask(debtor, commands.AdjustStock(f"a{self.asked}", node_name(debtor), lost))
+        self.nodes[debtor].commit()
+        for to, origin in ((debtor, helper), (helper, debtor)):
+            self.catch_up(to, origin)
+        self.ask(helper, commands.CancelOrder(f"all{self.asked}-{helper}", "r", (("1", 1),)))
+        self.ask(helper, commands.CancelOrder(f"all{self.asked}-{helper}", "s"))
+
+    @rule(replica=nodes)
+    def settle(self, replica):
+        """As the driver does once it has heard a peer."""
+        for item in make.ITEMS:
+            self.ask(replica, commands.SettleStock(*item))
+
     @rule(seconds=st.sampled_from([1, 1, 30, 1_000]))
     def wait(self, seconds):
         self.now += seconds * 1_000
@@ -145,6 +193,8 @@ class Cluster(RuleBasedStateMachine):
             told = totals(stock)
             assert all(rights(stock, replica) >= 0 for replica in NODES)
             assert told.reserved + told.sold + told.burned <= told.received + told.overbooked
+            assert told.available == sum(rights(stock, replica) for replica in NODES)
+            assert all(row.settled <= row.owed for _, row in stock.rows)
         for data in dump["orders"].values():
             status = fold(decode_order(data))
             kinds = {conflict.kind for conflict in status.conflicts}

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from tallystick.core.errors import LimitReached
 from tallystick.core.limits import CELL_MAX
 from tallystick.core.stock import moves
-from tallystick.core.stock.rights import EMPTY_ROW, EMPTY_STOCK, Row, Stock, rights, totals
+from tallystick.core.stock.rights import EMPTY_ROW, EMPTY_STOCK, Row, Stock, rights, rights_elsewhere, totals
 
 MOVES = [
     (moves.receive, Row(received=3)),
@@ -60,6 +60,12 @@ def test_raising_first_calls_off_what_waits_to_be_taken_back():
     assert moves.set_overbooking(lowered, 3) == replace(lowered, minted=4, unminted=1)
 
 
+def test_rights_that_are_moved_are_kept_by_receiver():
+    row = moves.move(moves.move(moves.move(Row(received=9), 5, 2), 3, 1), 5, 2)
+    assert row == Row(received=9, moved=((3, 1), (5, 4)))
+    assert [rights(Stock(((1, row),)), replica) for replica in (1, 3, 5)] == [4, 1, 4]
+
+
 FULL = [
     (moves.receive, "received"),
     (moves.hold, "taken"),
@@ -82,6 +88,20 @@ def test_a_cell_is_full_at_its_limit(move, cell):
         move(almost, 3)
     assert refused.value.reason == "COUNTER_FULL"
     assert refused.value.metadata == {"cell": cell}
+
+
+def test_what_was_moved_to_one_replica_has_the_same_limit():
+    almost = Row(moved=((2, CELL_MAX - 2), (3, 9)))
+    assert moves.move(almost, 2, 2).moved_to(2) == CELL_MAX
+    assert moves.move(almost, 3, 5).moved_to(3) == 14
+    with pytest.raises(LimitReached, match="moved of this item would pass"):
+        moves.move(almost, 2, 3)
+
+
+def test_rights_elsewhere_are_what_all_others_may_sell():
+    stock = Stock(((1, Row(received=5, moved=((2, 3), (4, 1)))), (2, Row(minted=2, taken=1))))
+    assert [rights_elsewhere(stock, replica) for replica in (1, 2, 4, 9)] == [5, 2, 5, 6]
+    assert rights_elsewhere(Stock(((1, Row(received=5)),)), 1) == 0 == rights_elsewhere(EMPTY_STOCK, 1)
 
 
 def test_a_replica_that_wrote_nothing_may_sell_what_it_was_given():

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tallystick.core.stock import moves
-from tallystick.core.stock.demand import DemandMeter, decayed
+from tallystick.core.stock.demand import HALF_LIFE_MS, DemandMeter
 from tallystick.core.stock.owing import settled
 from tallystick.core.stock.rebalance import (
     AHEAD,
@@ -22,6 +22,7 @@ from tallystick.core.stock.rebalance import (
     even,
     grant,
     holdings,
+    rates_now,
     share,
     transfers,
     weighted,
@@ -96,6 +97,11 @@ def test_demand_makes_all_run_dry_together():
     shares = share(10_000, demand(Situation(1, dict.fromkeys(rates, 0), rates)))
     runways = [shares[member] / rate for member, rate in rates.items()]
     assert max(runways) / min(runways) < 1.2
+
+
+def test_rates_are_brought_to_one_time():
+    heard = {2: (4.0, 0), 3: (4.0, HALF_LIFE_MS), 4: (0.0, 0)}
+    assert rates_now(1, 1.5, heard, 2 * HALF_LIFE_MS) == {1: 1.5, 2: 1.0, 3: 2.0, 4: 0.0}
 
 
 def sent(policy: str, units: dict[int, int], **more: dict[int, float]) -> dict[int, object]:
@@ -176,8 +182,7 @@ class Region:
 
     def act(self, policy: str, weights: dict[int, int], count: int, now: int) -> int:
         """One round of the rebalancer; answers how many transfers it made."""
-        rates = {peer: decayed(rate, now - at) for peer, (rate, at) in self.heard.items()}
-        rates[self.me] = self.meter.rate(X, now)
+        rates = rates_now(self.me, self.meter.rate(X, now), self.heard, now)
         held = holdings(self.stock, range(1, count + 1))
         plan = transfers(POLICIES[policy], Situation(self.me, held, rates, weights))
         for to, units in plan:
@@ -244,7 +249,7 @@ stories = st.lists(
     lags=lag_tables,
 )
 def test_regions_come_to_rest_once_demand_stops(policy, units, weights, story, lags):
-    """With views that are late and differ, and each sending only its own: nothing goes to and fro for ever."""
+    """Views are late and differ, and each sends only its own: still nothing goes to and fro for ever."""
     world = World(units, policy, weights, seconds=30)
     for events in story:
         for kind, me, count in events:
@@ -274,7 +279,7 @@ def test_regions_come_to_rest_once_demand_stops(policy, units, weights, story, l
 
 @pytest.mark.parametrize("count", [2, 3, 5])
 def test_stock_follows_demand(count):
-    """All sales in one region, all stock in another: the seller never waits long, and the stock ends there."""
+    """All sales in one region, all stock in another: the seller never waits long, and stock ends there."""
     world = World([1_000, *[0] * (count - 1)], "demand", {}, seconds=5)
     lags = {(a, b): 2 for a in world.regions for b in world.regions}
     for _ in range(40):

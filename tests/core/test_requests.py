@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from tallystick.core.errors import InsufficientStock, InvalidField, Refused
+from tallystick.core.errors import InsufficientStock, InvalidField, Refused, Shortage
 from tallystick.core.members import node_name
 from tallystick.core.order.facts import Adjustment, AdjustmentKind, Body, Line
 from tallystick.core.replica import commands
@@ -97,9 +97,22 @@ def test_a_shortage_says_item_by_item_what_there_is():
     with pytest.raises(InsufficientStock) as refused:
         node.step(commands.PlaceOrder("o", body), NOW)
     expected = (("x", "", 2, 1), ("y", "north", 3, 2), ("z", "", 1, 0))
-    assert refused.value.shortages == expected
-    assert refused.value.metadata == {"sku": "x", "location": "", "asked": "2", "available_here": "1"}
+    assert refused.value.shortages == tuple(Shortage(*short) for short in expected)
+    told = {"sku": "x", "location": "", "asked": "2", "available_here": "1", "available_elsewhere": "0"}
+    assert refused.value.metadata == told
     assert refused.value.message == "x: asked 2, available 1 (and 2 more items); nothing was taken"
+
+
+def test_a_shortage_says_who_was_silent_and_where_to_try():
+    """What the driver adds to it once it has asked the others."""
+    short = Shortage("x", "", 5, 2, 7, ("ap", "us"), "sa", 1_000)
+    refused = InsufficientStock((short,))
+    assert refused.message == (
+        "x: asked 5, available 2 here, 7 elsewhere; nothing was taken; could not ask ap, us; try sa"
+    )
+    told = {key: refused.metadata[key] for key in ("unreachable_regions", "suggested_region")}
+    assert told == {"unreachable_regions": "ap, us", "suggested_region": "sa"}
+    assert refused.shortages == (short,)
 
 
 def test_a_shortage_at_a_place_names_the_place():

@@ -1,7 +1,8 @@
 """The bounded counter under random life: 2 to 4 replicas, one item, partial views joined in any order.
 
-After every step each replica's view must add up to the independent ledger's sums, nobody's rights are below 0
-in any view, and what is held, sold, burned and unminted never exceeds what was received and minted.
+Whoever frees units pays what others owe, as far as its own view tells. After every step each replica's view
+must add up to the independent ledger's sums, nobody's rights are below 0 in any view, and what is held,
+sold, burned and unminted never exceeds what was received and minted.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from msgspec.structs import replace
 
 from tallystick.core.stock import moves
+from tallystick.core.stock.owing import needed, pay_others, settled
+from tallystick.core.stock.rebalance import grant
 from tallystick.core.stock.rights import EMPTY_STOCK, Row, Stock, join_rows, join_stock, rights, totals
 from tests.kit.ledger import Claim, Known, Ledger
 
@@ -35,7 +37,7 @@ class Counter(RuleBasedStateMachine):
         before = stock.row(me)
         stock = stock.with_row(me, row)
         if settles:
-            stock = stock.with_row(me, moves.settle(row, rights(stock, me)))
+            stock = settled(stock, me)
         assert join_rows(before, stock.row(me)) == stock.row(me), "a cell went down"
         self.ledger.turn(me, known, settles=settles, **changes)
         self.views[me] = stock, {**known, me: self.ledger.version(me)}
@@ -112,23 +114,69 @@ class Counter(RuleBasedStateMachine):
     def let_go(self, data, count):
         """Cancel all or part of a claim, or expire it."""
         claim = data.draw(st.sampled_from(self.decidable()))
-        count = min(count, claim.units)
+        self.free(claim, min(count, claim.units))
+
+    def free(self, claim: Claim, count: int) -> None:
         row = self.views[claim.owner][0].row(claim.owner)
         move, name = (moves.free_sold, "sold") if claim.sold else (moves.free, "reserved")
-        self.write(claim.owner, move(row, count), **{name: -count})
+        self.write(claim.owner, move(row, count), settles=True, **{name: -count})
+        self.pay_others(claim.owner, count)
         claim.units -= count
         self.ledger.claims = [claim for claim in self.ledger.claims if claim.units]
 
-    @rule(data=st.data(), count=units)
-    def give(self, data, count):
-        """Move tokens to another replica: never to oneself, never more than there are."""
-        me, row, free = self.someone(data)
+    @rule(data=st.data(), missing=st.integers(1, 3), one_by_one=st.booleans())
+    def free_where_another_owes(self, data, missing, one_by_one):
+        """What is freed next is called for, and by more than one, who do not know of each other."""
+        debtor, row, free = self.someone(data)
+        if free:
+            self.write(debtor, moves.hold(row, free), settles=False, reserved=free)
+            self.ledger.claims.append(Claim(free, debtor, (debtor, self.ledger.version(debtor))))
+        self.write(debtor, moves.shrink(self.views[debtor][0].row(debtor), missing, 0), owing=missing)
+        told = self.views[debtor]
+        for me in data.draw(st.permutations([other for other in self.replicas if other != debtor])):
+            self.views[me] = joined(self.views[me], told)
+            for claim in [claim for claim in self.decidable() if claim.owner == me]:
+                for count in [1] * claim.units if one_by_one else [claim.units]:
+                    self.free(claim, count)
+
+    def pay_others(self, me: int, freed: int) -> None:
+        """What was freed goes to who owes: the ledger says how much, the engine must do the same."""
+        stock, known = self.views[me]
+        left = min(freed, rights(stock, me))
+        expected = self.ledger.owed_gifts(me, known, left)
+        after = pay_others(stock, me, left, lambda _: True)
+        sent = {to: after.row(me).moved_to(to) - stock.row(me).moved_to(to) for to in self.replicas}
+        assert {to: count for to, count in sent.items() if count} == expected
+        for to, count in expected.items():
+            self.send(me, to, count, settles=False)
+        assert self.views[me][0] == after
+        assert left == sum(expected.values()) or not any(
+            needed(after, other) for other in self.replicas if other != me
+        )
+
+    def send(self, me: int, to: int, count: int, *, settles: bool = True) -> None:
+        self.ledger.gifts.append((me, self.ledger.version(me) + 1, to, count))
+        row = moves.move(self.views[me][0].row(me), to, count)
+        self.write(me, row, settles=settles, given=count)
+
+    @rule(data=st.data(), count=units, asked=st.booleans())
+    def give(self, data, count, asked):
+        """Move tokens to another replica: never to oneself, never more than there are to spare."""
+        me, row, _ = self.someone(data)
+        self.write(me, row)
+        free = rights(self.views[me][0], me)
         to = data.draw(st.sampled_from([replica for replica in self.replicas if replica != me]))
-        count = min(count, free)
+        count = grant(count, free) if asked else min(count, free)
         if count:
-            cells = {**dict(row.moved), to: row.moved_to(to) + count}
-            self.ledger.gifts.append((me, self.ledger.version(me) + 1, to, count))
-            self.write(me, replace(row, moved=tuple(sorted(cells.items()))), given=count)
+            self.send(me, to, count)
+
+    @rule(data=st.data())
+    def settle(self, data):
+        """What came in from a peer pays what is missing."""
+        me, row, free = self.someone(data)
+        page = self.ledger.page(me)
+        self.write(me, row)
+        assert self.ledger.page(me).owing == max(0, page.owing - free)
 
     @precondition(lambda self: self.decidable())
     @rule(data=st.data())

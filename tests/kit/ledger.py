@@ -67,6 +67,18 @@ class Ledger:
         seen = [pages[known.get(replica, 0)] for replica, pages in self.pages.items()]
         return Page(*(sum(getattr(page, field) for page in seen) for field in Page.__dataclass_fields__))
 
+    def owed_gifts(self, replica: int, known: Known, freed: int) -> dict[int, int]:
+        """What `replica` sends whom of the units that it freed: as much as each owes in its view, less what
+        is on the way there, for who owes uses up whatever it has."""
+        gifts = {}
+        for other in sorted(self.pages):
+            owing = self.pages[other][known.get(other, 0)].owing
+            sent = min(freed, max(0, owing - max(0, self.rights(other, known))))
+            if sent and other != replica:
+                gifts[other] = sent
+                freed -= sent
+        return gifts
+
     def turn(self, replica: int, known: Known, *, settles: bool = True, **changes: int) -> None:
         """Write the replica's next page; what is free pays goods that are owed, then overbooking."""
         page = self.page(replica)

@@ -125,7 +125,7 @@ def bookings(node: str) -> st.SearchStrategy[commands.StockWrite]:
 
     here = st.just(node)
     return st.one_of(
-        st.builds(commands.ReceiveStock, ids, here, counted(1, 8), actors),
+        st.builds(commands.ReceiveStock, ids, here, counted(1, 8), actors, st.just(())),
         st.builds(commands.AdjustStock, ids, here, counted(-4, 3), words, actors),
         st.builds(limited, ids, items, st.integers(0, 3), actors),
     )

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from tallystick.core.errors import Refused
 from tallystick.core.members import node_name
@@ -68,7 +69,7 @@ class Transcript:
             yield from _EVENTS[verb](self, line)
         else:
             command = _COMMANDS[verb](line)
-            named = {"node": node_name(here)} if "node" in command._fields else {}
+            named: dict[str, Any] = {"node": node_name(here)} if "node" in command._fields else {}
             yield from self.step(command._replace(**named))
 
     def step(self, command: Command) -> Iterator[str]:

@@ -75,7 +75,8 @@ def test_a_wrong_field_comes_as_a_bad_request():
 def test_a_shortage_comes_with_a_row_for_each_item():
     rows = (Shortage("tea", "", 5, 2), Shortage("milk", "shelf", 1, 0))
     told = read_status(status_of(InsufficientStock(rows)))
-    assert [(r.sku, r.location, r.asked, r.available_here) for r in told.shortages] == list(rows)
+    told_rows = [Shortage(r.sku, r.location, r.asked, r.available_here) for r in told.shortages]
+    assert told_rows == list(rows)
     assert told.message == "tea: asked 5, available 2 (and 1 more items); nothing was taken"
 
 

@@ -81,21 +81,28 @@ class Shortage(NamedTuple):
 
 
 class InsufficientStock(Refused):
+    """The message and the metadata tell of the first item that is short; `shortages` has them all."""
+
     def __init__(self, shortages: tuple[Shortage, ...]) -> None:
         first = shortages[0]
         more = f" (and {len(shortages) - 1} more items)" if len(shortages) > 1 else ""
         place = f" at {first.location}" if first.location else ""
         there = f" here, {first.available_elsewhere} elsewhere" if first.available_elsewhere else ""
+        silent = ", ".join(first.unreachable_regions)
+        unasked = f"; could not ask {silent}" if silent else ""
+        advice = f"; try {first.suggested_region}" if first.suggested_region else ""
         super().__init__(
             "INSUFFICIENT_STOCK",
             f"{first.sku}{place}: asked {first.asked}, available {first.available_here}{there}{more}; "
-            "nothing was taken",
+            f"nothing was taken{unasked}{advice}",
             {
                 "sku": first.sku,
                 "location": first.location,
                 "asked": str(first.asked),
                 "available_here": str(first.available_here),
                 "available_elsewhere": str(first.available_elsewhere),
+                **({"unreachable_regions": silent} if silent else {}),
+                **({"suggested_region": first.suggested_region} if first.suggested_region else {}),
             },
         )
         self.shortages = shortages

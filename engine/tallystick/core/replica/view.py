@@ -96,8 +96,12 @@ class View:
         return found if found is not None else self._source.stock(key)
 
     def fork(self) -> View:
-        """A scratch view over this one for stock alone: what it writes is nowhere until `adopt`."""
+        """A scratch view over this one for stock alone: what it writes is nowhere until `adopt`.
+
+        It reads members as they are here: one that has ended in this very commit gets no tokens.
+        """
         scratch = View(self._source)
+        scratch.members = self.members
         scratch.stock = ChainMap({}, self.stock)
         return scratch
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from tallystick.core.stock.demand import decayed
 from tallystick.core.stock.rights import Stock, rights
 
 DEAD_ZONE_PERCENT = 3
@@ -87,6 +88,14 @@ def holdings(stock: Stock, members: Iterable[int]) -> dict[int, int]:
         row = stock.row(member)
         held[member] = rights(stock, member) - (row.owed - row.settled)
     return held
+
+
+def rates_now(me: int, mine: float, heard: Mapping[int, tuple[float, int]], now_ms: int) -> dict[int, float]:
+    """The rates of all members at one time: `heard` has those of the others, each as of its time, in
+    milliseconds. Without bringing them to one time each would take the other for the busier one."""
+    rates = {member: decayed(rate, now_ms - as_of_ms) for member, (rate, as_of_ms) in heard.items()}
+    rates[me] = mine
+    return rates
 
 
 def transfers(policy: Policy, situation: Situation) -> tuple[tuple[int, int], ...]:
