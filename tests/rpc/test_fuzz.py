@@ -84,7 +84,7 @@ def valid_requests(node: str) -> dict[str, Any]:
         for number, one in enumerate((placed, order("o-8", ("tea", 1))))
     ]
     orders, stock = order_service_pb2, stock_service_pb2
-    by_name = {"order_id": "o-2", "request_id": "r", "actor": "a"}
+    by_name: Any = {"order_id": "o-2", "request_id": "r", "actor": "a"}
     return {
         ORDERS + "PlaceOrder": orders.PlaceOrderRequest(order=placed, actor="a", view=2),  # type: ignore[arg-type]
         PLACE_ORDERS: orders.PlaceOrdersRequest(orders=numbered, actor="a", view=2),  # type: ignore[arg-type]
