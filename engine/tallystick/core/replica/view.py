@@ -66,12 +66,18 @@ class View:
         self.by_time: dict[bytes, bytes | None] = {}
         self.by_customer: dict[bytes, bytes | None] = {}
         self.by_status: dict[bytes, bytes | None] = {}
+        self.loaded: dict[bytes, bytes | None] = {}
+        """Orders as they were when they were first looked at: what digests take back."""
+        self.touches: list[tuple[int, int]] = []
+        """(bucket, hash of the frame) of each entry that was joined."""
         self.touched: dict[bytes, None] = {}
         """Stock keys written since the last frame was sealed."""
 
     def order_bytes(self, key: bytes) -> bytes | None:
         found = self.orders.get(key)
-        return found if found is not None else self._source.order(key)
+        if found is None:
+            found = self.loaded[key] = self._source.order(key)
+        return found
 
     def order(self, key: bytes) -> OrderRecord:
         """The order's record; the empty one if nothing is known of it."""
