@@ -196,7 +196,7 @@ async def test_who_waits_his_turn_at_a_node_that_answers_stays(tmp_path, us):
         loop = asyncio.get_running_loop()
         started = loop.time()
         placing = []
-        for _ in range(300):
+        for _ in range(1_000):
             placing.append(asyncio.ensure_future(client.place_order(Order(currency="EUR", lines=large))))
             await asyncio.sleep(0)
         await asyncio.gather(*placing)

@@ -127,9 +127,9 @@ class Calls:
         with self._in_flight:
             while True:
                 address = route.next()
-                until = (
-                    deadline if only is not None else self._fleet.attempt_until(route, timeout_s, deadline)
-                )
+                until = deadline
+                if only is None:
+                    until = min(until, self._loop.time() + self._fleet.attempt_s(timeout_s, route.rounds))
                 answer = await self._at(self._fleet.connections[address], attempt, until)
                 if not isinstance(answer, Failure):
                     if writes:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tallystick.client.attempts import backoff_s
-from tallystick.client.choosing import Health, Route
+from tallystick.client.choosing import Health
 from tallystick.client.connection import Connection
 from tallystick.client.errors import ClientClosed, TallystickError, Unavailable
 from tallystick.client.failures import Failure
@@ -33,22 +33,16 @@ class Fleet:
         self.health = Health(len(addresses))
         self.tokens = Tokens()
 
-    def attempt_until(self, route: Route, timeout_s: float, deadline: float) -> float:
-        """When the next attempt of a call is over, if the call has `timeout_s` until `deadline`.
+    def attempt_s(self, timeout_s: float, rounds: int = 0) -> float:
+        """How long one attempt may take of a call that may take `timeout_s`, after so many rounds.
 
-        With one address there is nobody else to turn to, so it is the deadline. Later rounds have more time:
+        With one address as long as it likes: there is nobody else to turn to. Later rounds have more time:
         what is merely slow is answered in the end.
         """
         if self._alone:
-            return deadline
+            return float("inf")
         attempt_s = self._attempt_timeout_s or min(timeout_s / len(self.connections), _ATTEMPT_MAX_S)
-        return min(deadline, self._loop.time() + attempt_s * 2.0 ** min(route.rounds, 10))
-
-    def connect_until(self, timeout_s: float) -> float | None:
-        """When a stream that looks for a node gives up, on the loop's clock; None for never."""
-        if self._alone:
-            return None
-        return self.attempt_until(Route(self.health), timeout_s, float("inf"))
+        return attempt_s * 2.0 ** min(rounds, 10)
 
     def failed(self, address: int, failure: Failure) -> None:
         """A call failed there. If the node is unwell, others come first until it says that it is back."""

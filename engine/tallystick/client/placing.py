@@ -30,12 +30,12 @@ _ORDER_BYTES_MAX = (1 << 20) - 4096
 class Lane:
     """The streams to one address, and what waits for them."""
 
-    def __init__(self, fleet: Fleet, address: int, header: bytes, streams: int, timeout_s: float) -> None:
+    def __init__(self, fleet: Fleet, address: int, header: bytes, streams: int, connect_s: float) -> None:
         connection = fleet.connections[address]
         self.address = connection.address
         self._queue: deque[Placing] = deque()
         self.streams = [
-            OrderStream(fleet, connection, self._queue, header, timeout_s) for _ in range(streams)
+            OrderStream(fleet, connection, self._queue, header, connect_s) for _ in range(streams)
         ]
 
     def take(self, call: Placing) -> None:
@@ -72,8 +72,9 @@ class Placer:
         self._numbers = itertools.count(1)
         self._deadlines = Deadlines(self._loop, self._expire)
         header = order_service_pb2.PlaceOrdersRequest(actor=actor).SerializeToString()
+        connect_s = fleet.attempt_s(timeout_s)
         self._lanes = [
-            Lane(fleet, address, header, streams, timeout_s) for address in range(len(fleet.connections))
+            Lane(fleet, address, header, streams, connect_s) for address in range(len(fleet.connections))
         ]
         self._closed = False
 
@@ -85,8 +86,8 @@ class Placer:
         with self._in_flight:
             while True:
                 address = route.next()
-                until = self._fleet.attempt_until(route, timeout_s, deadline)
-                call = self._send(order, attempts, address, until, deadline)
+                attempt_s = self._fleet.attempt_s(timeout_s, route.rounds)
+                call = self._send(order, attempts, address, attempt_s, deadline)
                 try:
                     answer = await call.future
                 finally:
@@ -96,7 +97,9 @@ class Placer:
                     return _placed(answer)
                 await self._fail_or_wait(call, _failure_of(answer, try_elsewhere), route)
 
-    def _send(self, order: Order, attempts: Attempts, address: int, until: float, deadline: float) -> Placing:
+    def _send(
+        self, order: Order, attempts: Attempts, address: int, attempt_s: float, deadline: float
+    ) -> Placing:
         """Begin an attempt: queue it in its lane."""
         if self._closed:
             raise attempts.give_up(CLOSED, under_way=False, if_never_sent=ClientClosed)
@@ -111,10 +114,10 @@ class Placer:
         loop = self._loop
         call = Placing(
             *(number, payload, len(order.lines), attempts, address),
-            *(loop.time(), until, deadline, loop.create_future()),
+            *(loop.time(), attempt_s, deadline, loop.create_future()),
         )
         self._calls[number] = call
-        self._deadlines.watch(until)
+        self._deadlines.watch(call.until)
         self._lanes[address].take(call)
         return call
 
@@ -139,15 +142,17 @@ class Placer:
         return following
 
     def _time_out(self, call: Placing, now: float) -> None:
-        """The time of an attempt is over: the call fails, turns elsewhere, or is given as much time again."""
+        """A call whose time is over fails. An attempt's begins when it is sent, however long it waited."""
         if call.deadline <= now:
             call.settle(call.attempts.give_up("no answer in time", under_way=bool(call.sent_to)))
             return
-        failure = self._lanes[call.address].time_out(call)
-        if failure is not None:
-            call.answer(failure)
-        else:
-            call.since, call.until = now, min(call.deadline, now + call.until - call.since)
+        if call.since + call.attempt_s <= now:
+            failure = self._lanes[call.address].time_out(call)
+            if failure is not None:
+                call.answer(failure)
+                return
+            call.since = now
+        call.until = min(call.deadline, call.since + call.attempt_s)
 
     async def close(self) -> None:
         """Fail what is still under way, and close the streams."""

@@ -43,7 +43,7 @@ class Placing:
     """
 
     __slots__ = (
-        *("address", "attempts", "deadline", "future", "lines", "number", "payload"),
+        *("address", "attempt_s", "attempts", "deadline", "future", "lines", "number", "payload"),
         *("sent_to", "since", "size", "until"),
     )
 
@@ -55,7 +55,7 @@ class Placing:
         attempts: Attempts,
         address: int,
         since: float,
-        until: float,
+        attempt_s: float,
         deadline: float,
         future: asyncio.Future[Answer | Failure],
     ) -> None:
@@ -65,11 +65,12 @@ class Placing:
         self.lines = lines
         self.attempts = attempts
         self.address = address
-        self.until = until  # the end of this attempt; of all, `deadline`
+        self.attempt_s = attempt_s
         self.deadline = deadline
         self.future = future
         self.sent_to = ""  # the node whose answer is awaited
         self.since = since  # when it was queued; then when it was sent
+        self.until = min(deadline, since + attempt_s)  # when to look after it
 
     @property
     def settled(self) -> bool:
@@ -90,13 +91,13 @@ class OrderStream:
     """Writes what is in `queue`, which other streams may share, once it is started."""
 
     def __init__(
-        self, fleet: Fleet, connection: Connection, queue: deque[Placing], header: bytes, timeout_s: float
+        self, fleet: Fleet, connection: Connection, queue: deque[Placing], header: bytes, connect_s: float
     ) -> None:
         self._fleet = fleet
         self._connection = connection
         self._queue = queue
         self._header = header
-        self._timeout_s = timeout_s
+        self._connect_s = connect_s
         self._batcher: Batcher[Placing] = Batcher(queue, _LIMITS)
         self._parked: asyncio.Future[None] | None = None
         self._breaks = 0  # in a row
@@ -151,7 +152,7 @@ class OrderStream:
                 await self._park()
                 continue
             try:
-                node = await self._connection.node(self._fleet.connect_until(self._timeout_s))
+                node = await self._connection.node(self._connect_until())
             except errors.TallystickError as error:
                 self._refuse_waiting(unreachable(error))
                 continue
@@ -161,6 +162,10 @@ class OrderStream:
                 delay = backoff_s(self._breaks, failure.retry_after_s, random.random())
                 self._breaks += 1
                 await asyncio.sleep(delay)
+
+    def _connect_until(self) -> float | None:
+        """When to give up looking for a node, on the loop's clock; None for never."""
+        return None if self._connection.patient else self._loop.time() + self._connect_s
 
     async def _pump(self, call: PlaceOrdersCall, node: str) -> Failure:
         """Write and read until the stream ends, and answer why."""
