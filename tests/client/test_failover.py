@@ -115,6 +115,17 @@ async def test_an_address_where_nobody_is_costs_no_timeout(nobody, us):
             assert (await client.get_stock("TEA")).sold == 1
 
 
+async def test_an_address_that_accepts_and_says_nothing_costs_one_attempt(us):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        async with Client([address, us.address], attempt_timeout=0.3, timeout=60.0) as client:
+            async with asyncio.timeout(20):
+                await client.receive_stock({"TEA": 5}, node=us.node)
+                placed = await asyncio.gather(*(client.place_order(tea()) for _ in range(5)))
+                assert {each.state for each in placed} == {OrderState.CONFIRMED}
+                assert (await client.cancel_order(placed[0].id)).order.state is OrderState.CANCELLED
+
+
 async def test_when_nobody_is_anywhere_nothing_happened(nobody):
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import grpc
 import pytest
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from tallystick.client import errors
@@ -103,6 +106,7 @@ def test_shortages_and_the_delay_come_as_values():
                 asked=5,
                 available_here=2,
                 available_elsewhere=7,
+                as_of=Timestamp(seconds=1_760_000_000),
                 unreachable_regions=["us"],
                 suggested_region="ap",
             )
@@ -118,6 +122,7 @@ def test_shortages_and_the_delay_come_as_values():
             asked=5,
             available_here=2,
             available_elsewhere=7,
+            as_of=datetime(2025, 10, 9, 8, 53, 20, tzinfo=UTC),
             unreachable_regions=("us",),
             suggested_region="ap",
         ),

@@ -9,7 +9,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from tallystick import Client, InsufficientStock, Line, Order, OrderState, OutcomeUnknown, PlacedOrder
+from tallystick import (
+    Client,
+    Details,
+    InsufficientStock,
+    Line,
+    Order,
+    OrderState,
+    OutcomeUnknown,
+    PlacedOrder,
+)
 from tests.client.house import WORKERS, Answer, House, at_once, order, place_all
 from tests.nodes import Node
 
@@ -103,18 +112,21 @@ async def test_a_frozen_node_is_left_after_one_attempt_and_gone_back_to_when_it_
         del answers[changed.order.id]
         held = await audit(answers, eu, us)
         assert len(held["us"]) >= ORDERS // 2 - WORKERS
-        assert len(held["eu"] & held["us"]) <= WORKERS
+        # What was sent to it was taken back, else it would place all that was under way a second time.
+        assert len(held["eu"] & held["us"]) < WORKERS // 2
 
 
-async def test_orders_too_large_to_be_written_to_a_frozen_node_go_elsewhere_too(house: House) -> None:
-    """Its window is full, so the stream hangs in writing, where nothing but its end helps."""
+async def test_more_than_a_frozen_node_can_take_in_goes_elsewhere_too(house: House) -> None:
+    """Megabytes of them wait in the client, in gRPC and in the kernel when the stream is cut."""
     eu, us = await house.start("eu"), await house.start("us", region="us")
     async with crowd(eu, us, here=10_000, there=10_000) as client:
         await client.place_order(order("TEA"))
         eu.process.send_signal(signal.SIGSTOP)
-        lines = [Line("POST", 1, untracked=True, description="x" * 200)] * 1_000
+        bulky = Details(attributes={f"note-{number}": "x" * 1_000 for number in range(60)})
+        lines = [Line("POST", 1, untracked=True)]
+        orders = [Order(currency="EUR", lines=lines, details=bulky) for _ in range(200)]
         async with asyncio.timeout(PATIENCE_S / 2):
-            await asyncio.gather(*(client.place_order(Order(currency="EUR", lines=lines)) for _ in range(8)))
+            await asyncio.gather(*map(client.place_order, orders))
         eu.process.send_signal(signal.SIGCONT)
         await until_gone_back(client, eu)
 
