@@ -369,4 +369,4 @@ async def test_closing_asks_after_nobody_any_more(nobody, us):
     client = Client([nobody, us.address])
     await client.status()
     await client.close()
-    assert {task for task in asyncio.all_tasks() if "_probe" in repr(task)} == set()
+    assert [task for task in asyncio.all_tasks() if "Fleet._probe" in repr(task)] == []

@@ -29,6 +29,7 @@ class Fleet:
         self._alone = len(addresses) == 1
         self._attempt_timeout_s = attempt_timeout_s
         self._probes: dict[int, asyncio.Task[None]] = {}
+        self._closed = False
         self.connections = tuple(Connection(address, patient=self._alone) for address in addresses)
         self.health = Health(len(addresses))
         self.tokens = Tokens()
@@ -46,7 +47,7 @@ class Fleet:
 
     def failed(self, address: int, failure: Failure) -> None:
         """A call failed there. If the node is unwell, others come first until it says that it is back."""
-        if not failure.unwell or self._alone or self.health.is_down(address):
+        if not failure.unwell or self._alone or self._closed or self.health.is_down(address):
             return
         pause = self.health.fail(address, self._loop.time(), random.random())
         if address in self._probes:
@@ -103,6 +104,7 @@ class Fleet:
 
     async def close(self) -> None:
         """Ask nobody any more, and let go of all connections."""
+        self._closed = True
         await put_away(self._probes.values())
         await asyncio.gather(*(connection.close() for connection in self.connections))
 
