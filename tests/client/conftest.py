@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from tallystick import Client
+from tests.client.house import House
 from tests.rpc.serving import Served, serving
 
 
@@ -20,3 +22,9 @@ async def served(tmp_path) -> AsyncIterator[Served]:
 async def client(served) -> AsyncIterator[Client]:
     async with Client(served.address, actor="shop") as opened:
         yield opened
+
+
+@pytest.fixture
+def house(tmp_path) -> Iterator[House]:
+    with ExitStack() as stack:
+        yield House(tmp_path, stack)

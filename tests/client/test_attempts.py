@@ -19,6 +19,12 @@ VERDICTS = [SOLD_OUT, REUSED]
 AT_THE_DOOR = [BUSY, STOPPING, FULL, MALFORMED]
 
 
+def judged(attempts: Attempts, failure: Failure, node: str) -> errors.TallystickError:
+    """The error to raise if this was the last attempt."""
+    attempts.note(failure, node)
+    return attempts.conclude(failure)
+
+
 @pytest.fixture
 def attempts() -> Attempts:
     return Attempts("order-1", "order-1")
@@ -26,40 +32,51 @@ def attempts() -> Attempts:
 
 @pytest.mark.parametrize("failure", VERDICTS + AT_THE_DOOR)
 def test_a_first_refusal_is_definite(attempts, failure):
-    assert attempts.fail(failure, "a") is failure.error
+    assert judged(attempts, failure, "a") is failure.error
 
 
 @pytest.mark.parametrize("failure", VERDICTS)
 def test_a_verdict_of_the_same_incarnation_settles_what_was_lost(attempts, failure):
     attempts.lose("a")
-    assert attempts.fail(failure, "a") is failure.error
+    assert judged(attempts, failure, "a") is failure.error
 
 
 @pytest.mark.parametrize("failure", VERDICTS)
 def test_a_verdict_from_elsewhere_settles_nothing(attempts, failure):
     """A node that came back from a backup does not know what its former self had stored."""
     attempts.lose("a")
-    error = attempts.fail(failure, "b")
+    error = judged(attempts, failure, "b")
     assert isinstance(error, errors.OutcomeUnknown)
     assert (error.request_id, error.order_id, error.__cause__) == ("order-1", "order-1", failure.error)
     assert error.reason == failure.error.reason
 
 
-def test_a_verdict_settles_only_if_all_lost_attempts_went_there(attempts):
+def test_what_was_lost_at_two_nodes_takes_the_verdicts_of_both(attempts):
     attempts.lose("a")
     attempts.lose("b")
-    assert isinstance(attempts.fail(SOLD_OUT, "b"), errors.OutcomeUnknown)
+    assert isinstance(judged(attempts, SOLD_OUT, "b"), errors.OutcomeUnknown)
+    assert isinstance(judged(attempts, BUSY, "a"), errors.OutcomeUnknown)
+    assert judged(attempts, SOLD_OUT, "a") is SOLD_OUT.error
+
+
+def test_a_verdict_is_overtaken_by_what_is_lost_after_it(attempts):
+    """Short of stock here, tried elsewhere, and no answer from there."""
+    attempts.note(SOLD_OUT, "a")
+    attempts.note(LOST, "b")
+    error = attempts.conclude(SOLD_OUT)
+    assert isinstance(error, errors.OutcomeUnknown)
+    assert error.__cause__ is SOLD_OUT.error
 
 
 @pytest.mark.parametrize("failure", AT_THE_DOOR)
 def test_being_turned_away_settles_nothing(attempts, failure):
     attempts.lose("a")
-    assert isinstance(attempts.fail(failure, "a"), errors.OutcomeUnknown)
+    assert isinstance(judged(attempts, failure, "a"), errors.OutcomeUnknown)
 
 
 def test_a_lost_attempt_counts_by_itself(attempts):
-    assert isinstance(attempts.fail(LOST, "a"), errors.OutcomeUnknown)
-    assert attempts.fail(SOLD_OUT, "a") is SOLD_OUT.error
+    assert isinstance(judged(attempts, LOST, "a"), errors.OutcomeUnknown)
+    assert judged(attempts, SOLD_OUT, "a") is SOLD_OUT.error
 
 
 def test_giving_up_is_definite_only_if_nothing_was_ever_sent(attempts):

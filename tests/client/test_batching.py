@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tallystick.client.batching import Batcher, Limits, put_first
+from tallystick.client.batching import Batcher, Limits
 
 LIMITS = Limits(orders_max=4, bytes_max=100, silent_max=2, patience_s=1.0)
 
@@ -102,7 +102,7 @@ def test_a_broken_stream_gives_back_what_was_under_way_in_its_order():
     queue.append(Item(7))
     one.answered(2)
     lost = one.break_off()
-    put_first(queue, lost)
+    queue.extendleft(reversed(lost))
     assert numbers(list(queue)) == [1, 3, 4, 5, 6, 7]
     assert one.answered(1) is None
     assert one.held_until(0.0) is None
@@ -155,7 +155,7 @@ class Streams(RuleBasedStateMachine):
         lost = self.streams[stream].break_off()
         assert numbers(lost) == list(self.sent[stream])
         self.sent[stream].clear()
-        put_first(self.queue, lost)
+        self.queue.extendleft(reversed(lost))
 
     @rule(data=st.data())
     def give_up(self, data: st.DataObject) -> None:

@@ -4,48 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import ExitStack, asynccontextmanager
-from pathlib import Path
-from typing import TypeVar
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
-from tallystick import (
-    Client,
-    InsufficientStock,
-    Line,
-    Order,
-    OrderState,
-    OutcomeUnknown,
-    PlacedOrder,
-)
-from tests.nodes import Node, start_node
+from tallystick import Client, InsufficientStock, Order, OrderState, OutcomeUnknown, PlacedOrder
+from tests.client.house import Answer, House, at_once, order, place_all
+from tests.nodes import Node
 
 pytestmark = pytest.mark.process
 
-WORKERS = 256
 TIMEOUT_S = 60.0
-Answer = PlacedOrder | InsufficientStock | OutcomeUnknown
-T = TypeVar("T")
-
-
-class House:
-    """Where nodes are started: in threads, as starting blocks; all of them are gone in the end."""
-
-    def __init__(self, root: Path, stack: ExitStack) -> None:
-        self._root = root
-        self._stack = stack
-
-    async def start(self, name: str, listen: str = "127.0.0.1:0") -> Node:
-        starting = start_node(self._root / name, listen=listen)
-        return await asyncio.to_thread(self._stack.enter_context, starting)
-
-
-@pytest.fixture
-def house(tmp_path) -> Iterator[House]:
-    with ExitStack() as stack:
-        yield House(tmp_path, stack)
 
 
 @asynccontextmanager
@@ -53,38 +23,6 @@ async def opened(node: Node, **stock: int) -> AsyncIterator[Client]:
     async with Client(node.address, timeout=TIMEOUT_S) as client:
         await client.receive_stock(stock)
         yield client
-
-
-def order(sku: str) -> Order:
-    return Order(currency="EUR", lines=[Line(sku, 1, amount=100)])
-
-
-async def at_once(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
-    """Do the work of all items, WORKERS at a time."""
-    waiting = iter(items)
-
-    async def worker() -> None:
-        for item in waiting:
-            await work(item)
-
-    await asyncio.gather(*(worker() for _ in range(WORKERS)))
-
-
-async def place_all(client: Client, orders: list[Order], halfway: Callable[[], None]) -> dict[str, Answer]:
-    """Place all orders; `halfway` is called once, when half of them are answered."""
-    answers: dict[str, Answer] = {}
-
-    async def place(each: Order) -> None:
-        try:
-            answers[each.id] = await client.place_order(each)
-        except (InsufficientStock, OutcomeUnknown) as error:
-            answers[each.id] = error
-        if len(answers) == len(orders) // 2:
-            halfway()
-
-    await at_once(orders, place)
-    assert answers.keys() == {each.id for each in orders}
-    return answers
 
 
 async def check(client: Client, answers: dict[str, Answer], sku: str, stock: int) -> None:

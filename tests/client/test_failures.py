@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import grpc
 import pytest
 from google.protobuf.any_pb2 import Any
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from tallystick.client import errors
@@ -55,7 +58,7 @@ EXPECTED = {
     "TOO_MANY_CALLS": (errors.Overloaded, True, False),
     "NODE_STOPPING": (errors.Unavailable, True, False),
     "BEHIND_TOKEN": (errors.BehindToken, True, False),
-    "NOT_STARTED": (errors.Unavailable, False, False),
+    "NOT_STARTED": (errors.Unavailable, True, False),
     "INTERNAL": (errors.NodeFault, False, False),
 }
 
@@ -65,6 +68,20 @@ def test_what_a_reason_means(reason):
     kind, retryable, verdict = EXPECTED[reason]
     failure = failure_of_status(status(reason, definite="true"))
     assert (type(failure.error), failure.retryable, failure.verdict) == (kind, retryable, verdict)
+
+
+ELSEWHERE = {
+    *("ORDER_NOT_FOUND", "STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "NOT_STARTED", "BEHIND_TOKEN"),
+    *("CORRUPT_RECORD", "INTERNAL"),
+}
+UNWELL = {"STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "NOT_STARTED"}
+
+
+@pytest.mark.parametrize("reason", CODES)
+def test_what_a_reason_means_for_other_nodes(reason):
+    failure = failure_of_status(status(reason, definite="true"))
+    assert (failure.elsewhere, failure.unwell) == (reason in ELSEWHERE, reason in UNWELL)
+    assert failure.elsewhere or not failure.retryable
 
 
 @pytest.mark.parametrize("reason", ["INTERNAL", "INSUFFICIENT_STOCK", "A_WORD_OF_TOMORROW"])
@@ -89,6 +106,7 @@ def test_shortages_and_the_delay_come_as_values():
                 asked=5,
                 available_here=2,
                 available_elsewhere=7,
+                as_of=Timestamp(seconds=1_760_000_000),
                 unreachable_regions=["us"],
                 suggested_region="ap",
             )
@@ -104,6 +122,7 @@ def test_shortages_and_the_delay_come_as_values():
             asked=5,
             available_here=2,
             available_elsewhere=7,
+            as_of=datetime(2025, 10, 9, 8, 53, 20, tzinfo=UTC),
             unreachable_regions=("us",),
             suggested_region="ap",
         ),
@@ -130,7 +149,7 @@ DEFINITE = {
     grpc.StatusCode.UNAUTHENTICATED: errors.DefiniteError,
     grpc.StatusCode.PERMISSION_DENIED: errors.DefiniteError,
 }
-RETRYABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+RETRYABLE = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED}
 
 
 @pytest.mark.parametrize("code", [code for code in grpc.StatusCode if code is not grpc.StatusCode.OK])
@@ -138,6 +157,7 @@ def test_a_code_alone_is_indefinite_unless_it_proves_that_nothing_happened(code)
     failure = failure_of_call(call_error(code))
     assert type(failure.error) is DEFINITE.get(code, errors.OutcomeUnknown)
     assert failure.retryable is (code in RETRYABLE)
+    assert failure.elsewhere is failure.unwell is (code in {*RETRYABLE, grpc.StatusCode.UNIMPLEMENTED})
     assert not failure.verdict
     assert "gRPC says why" in str(failure.error)
 

@@ -5,8 +5,8 @@ id, so a success, replayed or not, settles it: it happened, once. A refusal sett
 
 * it is a *verdict*: the node looked the id up, and would have replayed the write had it stored it. Turned
   away at the door (stopping, too busy, disk full, request malformed) says nothing of the attempt before; and
-* it comes from the incarnation of the node that all lost attempts went to. Another does not know; and what
-  came back from a backup, under the old address, is another.
+* every lost attempt has such a verdict, from the incarnation of the node that it went to. Another, in another
+  region, does not know; and what came back from a backup, under the old address, is another.
 
 Else the outcome stays unknown, and the refusal is its `__cause__`.
 """
@@ -23,26 +23,32 @@ _BACKOFF_MAX_S = 1.0
 class Attempts:
     """The attempts at one write so far. `request_id` is the id that it carries each time."""
 
-    __slots__ = ("count", "lost_at", "order_id", "request_id")
+    __slots__ = ("breaks", "lost_at", "order_id", "request_id")
 
     def __init__(self, request_id: str, order_id: str = "") -> None:
         self.request_id = request_id
         self.order_id = order_id
-        self.count = 0
         self.lost_at: frozenset[str] = frozenset()
+        self.breaks = 0
+        """Streams that broke under it."""
 
     def lose(self, node: str) -> None:
         """An attempt at `node` got no answer."""
         self.lost_at |= {node}
 
-    def fail(self, failure: Failure, node: str) -> TallystickError:
-        """The error to raise if the attempt that `node` answered with `failure` was the last."""
+    def note(self, failure: Failure, node: str) -> None:
+        """An attempt at `node` ended in `failure`."""
         if failure.indefinite:
             self.lose(node)
-        if not self.lost_at or (failure.verdict and self.lost_at == {node}):
+        elif failure.verdict:
+            self.lost_at -= {node}
+
+    def conclude(self, failure: Failure) -> TallystickError:
+        """The error to raise if there is no further attempt, and `failure` tells most of why."""
+        if not self.lost_at:
             return failure.error
         return self._unknown(
-            f"no attempt was answered with certainty; the last: {failure.error}", failure.error
+            f"an attempt was not answered with certainty; what was heard: {failure.error}", failure.error
         )
 
     def give_up(

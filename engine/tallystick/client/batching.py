@@ -12,7 +12,6 @@ with one, two and no limit. Orders that take long by nature hold others back for
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 
@@ -121,8 +120,3 @@ class Batcher(Generic[T]):
         self._silent.clear()
         self._lines = 0
         return lost
-
-
-def put_first(queue: deque[T], items: Iterable[T]) -> None:
-    """Put items back in front of all others, in their order."""
-    queue.extendleft(reversed(list(items)))

@@ -1,17 +1,20 @@
-"""Single calls: reads, and writes that are repeated under their id until the deadline."""
+"""Single calls: reads, and writes that are repeated under their id, here or elsewhere, until the deadline."""
 
 from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeVar
 
 import grpc
 
-from tallystick.client.attempts import Attempts, backoff_s
-from tallystick.client.connection import CLOSED, Connection
-from tallystick.client.errors import ClientClosed, OutcomeUnknown, TallystickError, Unavailable
-from tallystick.client.failures import Failure, failure_of_call
+from tallystick.client.attempts import Attempts
+from tallystick.client.choosing import Route
+from tallystick.client.connection import CLOSED, Connection, only_the_call_was_cancelled
+from tallystick.client.errors import OutcomeUnknown, TallystickError, Unavailable
+from tallystick.client.failures import Failure, failure_of_call, unreachable
+from tallystick.client.fleet import Fleet
 from tallystick.client.in_flight import InFlight
 from tallystick.v1 import write_pb2
 
@@ -23,95 +26,152 @@ class _Written(Protocol):
     def write(self) -> write_pb2.WriteResult: ...
 
 
+class _TokenRequest(Protocol):
+    """A request for a read that may have to see a write."""
+
+    consistency_token: bytes
+
+
 Request = TypeVar("Request")
+ReadRequest = TypeVar("ReadRequest", bound=_TokenRequest)
 Response = TypeVar("Response")
 WriteResponse = TypeVar("WriteResponse", bound=_Written)
 
+Method = Callable[[Connection], grpc.aio.UnaryUnaryMultiCallable[Request, Response]]
+"""Which call it is, on the stubs of any connection."""
+
+_Attempt = Callable[[Connection, str, float], Awaitable[Response | Failure]]
+"""One attempt, at the node of this name, until a time on the loop's clock."""
+
 
 class Calls:
-    """Single calls over one connection. Timeouts are in seconds, for all attempts together."""
+    """Single calls over the connections of a fleet. Timeouts are in seconds, for all attempts together.
 
-    def __init__(self, connection: Connection, in_flight: InFlight) -> None:
-        self._connection = connection
+    An attempt begins when there is a connection, so one that nobody can have seen is never taken for one that
+    may have happened. `only` keeps a call to one address.
+    """
+
+    def __init__(self, fleet: Fleet, in_flight: InFlight) -> None:
+        self._fleet = fleet
         self._in_flight = in_flight
         self._loop = asyncio.get_running_loop()
 
+    async def ask(self, method: Method[Request, Response], request: Request, timeout_s: float) -> Response:
+        """Ask whoever answers. Raises DefiniteError: a read has no outcome that could be unknown."""
+
+        async def attempt(connection: Connection, _: str, until: float) -> Response | Failure:
+            return await self._attempt(method(connection), request, until)
+
+        return _read(await self._somewhere(attempt, timeout_s))
+
     async def read(
         self,
-        method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
-        request: Request,
+        method: Method[ReadRequest, Response],
+        request: ReadRequest,
+        token: bytes | None,
         timeout_s: float,
+        only: int | None = None,
     ) -> Response:
-        """Read. Raises DefiniteError: a read has no outcome that could be unknown."""
-        deadline = self._loop.time() + timeout_s
-        tries = 0
-        refusal: TallystickError | None = None  # the last thing that a node said
-        with self._in_flight:
-            while True:
-                answer = await self._attempt(method, request, deadline, wait_for_ready=True)
-                if not isinstance(answer, Failure):
-                    return answer
-                if not answer.indefinite:
-                    refusal = answer.error
-                if not await self._pause(answer, tries, deadline):
-                    raise refusal or Unavailable(f"no answer: {answer.error}", reason=answer.error.reason)
-                tries += 1
+        """Read a state that has what `token` stands for; None is all that this client has written.
+
+        Raises DefiniteError.
+        """
+        tokens = self._fleet.tokens
+
+        async def attempt(connection: Connection, node: str, until: float) -> Response | Failure:
+            for each in tokens.to_show(node) if token is None else (token,):
+                request.consistency_token = each
+                answer = await self._attempt(method(connection), request, until)
+                if isinstance(answer, Failure):
+                    # What is not there is not looked for elsewhere: the token says how much is to be there.
+                    return answer._replace(elsewhere=answer.elsewhere and not answer.verdict)
+                tokens.showed(node, each)
+            return answer
+
+        return _read(await self._somewhere(attempt, timeout_s, only))
 
     async def write(
         self,
-        method: grpc.aio.UnaryUnaryMultiCallable[Request, WriteResponse],
+        method: Method[Request, WriteResponse],
         request: Request,
         attempts: Attempts,
         timeout_s: float,
+        only: int | None = None,
     ) -> WriteResponse:
-        """Write; `request` carries the id that `attempts` names. Raises TallystickError.
+        """Write; `request` carries the id that `attempts` names. Raises TallystickError."""
 
-        Each attempt waits for a connection first, so an attempt that nobody can have seen is never taken for
-        one that may have happened.
-        """
+        async def attempt(connection: Connection, node: str, until: float) -> WriteResponse | Failure:
+            answer = await self._attempt(method(connection), request, until)
+            if isinstance(answer, Failure):
+                attempts.note(answer, node)
+            else:
+                self._fleet.tokens.wrote(node, answer.write.consistency_token)
+            return answer
+
+        answer = await self._somewhere(attempt, timeout_s, only, writes=True)
+        if isinstance(answer, Failure):
+            raise attempts.conclude(answer)
+        return answer
+
+    async def _somewhere(
+        self,
+        attempt: _Attempt[Response],
+        timeout_s: float,
+        only: int | None = None,
+        *,
+        writes: bool = False,
+    ) -> Response | Failure:
+        """Attempt at one address after the other until one answers, none may, or the time is over."""
         deadline = self._loop.time() + timeout_s
+        route = Route(self._fleet.health, only)
         with self._in_flight:
             while True:
-                try:
-                    node = await self._connection.node(deadline)
-                except TallystickError as error:
-                    if attempts.lost_at:
-                        raise attempts.give_up(str(error), under_way=False) from error
-                    raise
-                answer = await self._attempt(method, request, deadline)
+                address = route.next()
+                until = deadline
+                if only is None:
+                    until = min(until, self._loop.time() + self._fleet.attempt_s(timeout_s, route.rounds))
+                answer = await self._at(self._fleet.connections[address], attempt, until)
                 if not isinstance(answer, Failure):
-                    self._connection.token = answer.write.consistency_token
+                    if writes:
+                        route.wrote()
                     return answer
-                failed = attempts.fail(answer, node)
-                if not await self._pause(answer, attempts.count, deadline):
-                    raise failed
-                attempts.count += 1
+                self._fleet.failed(address, answer)
+                delay = route.after(answer, random.random())
+                if delay is None or self._loop.time() + delay >= deadline:
+                    return route.told
+                if delay:
+                    await asyncio.sleep(delay)
+
+    async def _at(
+        self, connection: Connection, attempt: _Attempt[Response], until: float
+    ) -> Response | Failure:
+        try:
+            node = await connection.node(until)
+        except TallystickError as error:
+            return unreachable(error)
+        return await attempt(connection, node, until)
 
     async def _attempt(
         self,
         method: grpc.aio.UnaryUnaryMultiCallable[Request, Response],
         request: Request,
-        deadline: float,
-        *,
-        wait_for_ready: bool = False,
+        until: float,
     ) -> Response | Failure:
-        if self._connection.closed:
-            raise ClientClosed(CLOSED)
         try:
-            return await method(request, timeout=deadline - self._loop.time(), wait_for_ready=wait_for_ready)
+            return await method(request, timeout=until - self._loop.time())
         except grpc.aio.AioRpcError as error:
             return failure_of_call(error)
         except asyncio.CancelledError:
-            # Closing the channel cancels its calls; but nobody cancelled this task.
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
+            # Closing the channel cancels its calls.
+            if not only_the_call_was_cancelled():
                 raise
-            return Failure(OutcomeUnknown(CLOSED), retryable=False, verdict=False, retry_after_s=0.0)
+            return Failure(OutcomeUnknown(CLOSED), retryable=False)
 
-    async def _pause(self, failure: Failure, tries: int, deadline: float) -> bool:
-        """Wait before the next attempt; False if there is to be none."""
-        delay = backoff_s(tries, failure.retry_after_s, random.random())
-        if not failure.retryable or self._loop.time() + delay >= deadline:
-            return False
-        await asyncio.sleep(delay)
-        return True
+
+def _read(answer: Response | Failure) -> Response:
+    """What was read. Raises what a node said of why not, or that none answered."""
+    if not isinstance(answer, Failure):
+        return answer
+    if answer.indefinite:
+        raise Unavailable(f"no answer: {answer.error}", reason=answer.error.reason)
+    raise answer.error

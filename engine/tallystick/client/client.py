@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +14,7 @@ from tallystick.v1 import cluster_service_pb2
 
 
 class Client(OrderCalls, StockCalls):
-    """A client of one node, for asyncio.
+    """A client of one node or of several, for asyncio.
 
         async with Client("127.0.0.1:7411", actor="web") as client:
             placed = await client.place_order(currency="EUR", lines=[Line("TEA", 2, amount=1800)])
@@ -21,26 +22,38 @@ class Client(OrderCalls, StockCalls):
     It connects when it is first used, in the event loop that runs then, and is used in no other. Any number
     of tasks may share it, and should: orders that are placed at the same time travel together.
 
-    `address` is one node's, not a balancer's before several: which node answered decides whether an outcome
-    is known. `actor` names who acts, for the history. `timeout` is in seconds, for a call with all its
-    retries; every method takes its own. With `read_your_writes`, reads see at least what this client wrote.
-    `streams` is how many streams carry orders; more than one was never faster.
+    `addresses` is one address or a sequence, the preferred one (usually of the own region) first; each is one
+    node's, not a balancer's before several: which node answered decides whether an outcome is known.
+    `actor` names who acts, for the history. `timeout` is in seconds, for a call with all its retries; every
+    method takes its own. With `read_your_writes`, reads see at least what this client wrote. `streams` is how
+    many streams to a node carry orders; more than one was never faster.
 
     Every call raises `TallystickError`: `DefiniteError` if it did not happen, `OutcomeUnknown` if a write may
     have. Whatever a retry may mend is retried within the timeout, under the same id.
+
+    With several addresses, a call goes to the next if one cannot be reached, stops, is full or too busy, or
+    has not answered within `attempt_timeout` seconds: an equal share of the timeout unless given, 2 at most,
+    and twice as much in each further round. That one is then tried last, until it answers again, which it is
+    asked in the background. A write of stock goes to the node that it names and nowhere else.
     """
 
     def __init__(
         self,
-        address: str,
+        addresses: str | Sequence[str],
         *,
         actor: str = "",
         timeout: float = 10.0,
+        attempt_timeout: float | None = None,
         read_your_writes: bool = True,
         streams: int = 1,
     ) -> None:
         super().__init__(
-            address, actor=actor, timeout=timeout, read_your_writes=read_your_writes, streams=streams
+            addresses,
+            actor=actor,
+            timeout=timeout,
+            attempt_timeout=attempt_timeout,
+            read_your_writes=read_your_writes,
+            streams=streams,
         )
 
     async def __aenter__(self) -> Self:
@@ -54,7 +67,7 @@ class Client(OrderCalls, StockCalls):
 
     async def status(self, *, timeout: float | None = None) -> NodeStatus:
         """Who answers, and how it is."""
-        session = self._open()
-        method = session.connection.cluster.GetStatus
         request = cluster_service_pb2.GetStatusRequest()
-        return convert.node_status(await session.calls.read(method, request, self._seconds(timeout)))
+        seconds = self._seconds(timeout)
+        response = await self._open().calls.ask(lambda at: at.cluster.GetStatus, request, seconds)
+        return convert.node_status(response)

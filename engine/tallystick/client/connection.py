@@ -38,16 +38,22 @@ _FAREWELL_S = 1.0
 CLOSED = "the client was closed"
 
 
+def only_the_call_was_cancelled() -> bool:
+    """Of a CancelledError: whether it is gRPC's, of a call that ended, and nobody cancelled this task."""
+    task = asyncio.current_task()
+    return task is None or not task.cancelling()
+
+
 class Connection:
     """The channel, the stubs on it, and what is known of the node.
 
-    Made inside a running event loop, and used in no other. `token` is the consistency token of the last
-    write that was answered.
+    Made inside a running event loop, and used in no other. `patient`: whoever wants a connection waits for
+    one, as there is no other address; else he learns at once that nobody is there.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, *, patient: bool = True) -> None:
         self.address = address
-        self.token = b""
+        self.patient = patient
         self.closed = False
         self._channel = grpc.aio.insecure_channel(address, options=_OPTIONS)
         self.orders = OrderServiceStub(self._channel)
@@ -70,15 +76,20 @@ class Connection:
         """Open a stream; the caller closes it."""
         return self._place_orders()
 
+    @property
+    def known_node(self) -> str:
+        """The node at the end of the present connection; empty if there is none, or nobody has asked yet."""
+        return self._node
+
     async def node(self, deadline: float | None = None) -> str:
         """The id of the node at the end of the present connection; waits until there is one.
 
         So whoever has an answer from here has a connection, and knows which incarnation is about to get what
-        he sends next. `deadline` is on the loop's clock. Raises Unavailable when it passes, or what the
-        address answers if that isn't a node.
+        he sends next. `deadline` is on the loop's clock. Raises Unavailable when it passes, or at once if
+        nobody is there and the connection isn't patient; or what the address answers if that isn't a node.
         """
         loop = asyncio.get_running_loop()
-        while not self._node:
+        while self.closed or not self._node:
             if self.closed:
                 raise ClientClosed(CLOSED)
             timeout = None if deadline is None else deadline - loop.time()
@@ -96,16 +107,30 @@ class Connection:
                     raise error
         return self._node
 
-    async def _learn(self) -> TallystickError | None:
-        """Ask who is there once there is a connection. Answers an error that will not pass by itself."""
+    async def probe(self, timeout_s: float) -> bool:
+        """Whether a node answers within `timeout_s`, and takes writes."""
         try:
-            status = await self.cluster.GetStatus(
-                cluster_service_pb2.GetStatusRequest(), timeout=_STATUS_TIMEOUT_S, wait_for_ready=True
-            )
+            status = await self._status(timeout_s, wait_for_ready=True)
+        except grpc.aio.AioRpcError:
+            return False  # why does not matter: it is asked again
+        return status.storage.write_state != cluster_service_pb2.WRITE_STATE_REFUSED
+
+    def _status(
+        self, timeout_s: float, *, wait_for_ready: bool
+    ) -> grpc.aio.UnaryUnaryCall[cluster_service_pb2.GetStatusRequest, cluster_service_pb2.GetStatusResponse]:
+        request = cluster_service_pb2.GetStatusRequest()
+        return self.cluster.GetStatus(request, timeout=timeout_s, wait_for_ready=wait_for_ready)
+
+    async def _learn(self) -> TallystickError | None:
+        """Ask who is there once there is a connection. Answers an error that waiting here does not mend."""
+        try:
+            status = await self._status(_STATUS_TIMEOUT_S, wait_for_ready=self.patient)
         except grpc.aio.AioRpcError as error:
             failure = failure_of_call(error)
             if not failure.retryable and not failure.indefinite:
                 return failure.error
+            if not self.patient:
+                return Unavailable(f"no connection to {self.address}: {failure.error}")
             await asyncio.sleep(backoff_s(self._tries, failure.retry_after_s, random.random()))
             self._tries += 1
             return None

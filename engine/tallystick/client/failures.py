@@ -26,14 +26,18 @@ _DETAILS_KEY = "grpc-status-details-bin"
 class Failure(NamedTuple):
     """One attempt that failed.
 
-    `verdict`: the node looked the id up, did not find it stored, and judged the request. Else it was turned
-    away at the door, or never got there. `retry_after_s`: what the node advised; 0 if nothing.
+    `retryable`: the same node may take it later. `verdict`: the node looked the id up, did not find it stored
+    and judged the request; else it was turned away at the door, or never got there. `retry_after_s`: what the
+    node advised; 0 if nothing. `elsewhere`: another node may take it; so it is with all that is retryable.
+    `unwell`: the node had better be left alone for a while.
     """
 
     error: errors.TallystickError
     retryable: bool
-    verdict: bool
-    retry_after_s: float
+    verdict: bool = False
+    retry_after_s: float = 0.0
+    elsewhere: bool = False
+    unwell: bool = False
 
     @property
     def indefinite(self) -> bool:
@@ -45,10 +49,11 @@ class _Rule(NamedTuple):
     error: type[errors.TallystickError]
     retryable: bool = False
     verdict: bool = False
+    elsewhere: bool = False
+    unwell: bool = False
 
 
 _VERDICTS: Mapping[str, type[errors.TallystickError]] = {
-    "ORDER_NOT_FOUND": errors.OrderNotFound,
     "LINE_NOT_FOUND": errors.LineNotFound,
     "STOCK_NOT_FOUND": errors.StockNotFound,
     "ORDER_ID_REUSED": errors.OrderIdReused,
@@ -68,16 +73,18 @@ _VERDICTS: Mapping[str, type[errors.TallystickError]] = {
 
 _REASONS: Mapping[str, _Rule] = {
     **{reason: _Rule(error, verdict=True) for reason, error in _VERDICTS.items()},
+    # It may have been placed at another node, and not be here yet.
+    "ORDER_NOT_FOUND": _Rule(errors.OrderNotFound, verdict=True, elsewhere=True),
     # Checked before the id is looked up.
     "INVALID_FIELD": _Rule(errors.InvalidRequest),
     "WRONG_NODE": _Rule(errors.WrongNode),
-    "STORAGE_FULL": _Rule(errors.StorageFull),
-    "TOO_MANY_CALLS": _Rule(errors.Overloaded, retryable=True),
-    "NODE_STOPPING": _Rule(errors.Unavailable, retryable=True),
-    "NOT_STARTED": _Rule(errors.Unavailable),
-    "BEHIND_TOKEN": _Rule(errors.BehindToken, retryable=True),
-    "CORRUPT_RECORD": _Rule(errors.NodeFault),
-    "INTERNAL": _Rule(errors.NodeFault),
+    "STORAGE_FULL": _Rule(errors.StorageFull, elsewhere=True, unwell=True),
+    "TOO_MANY_CALLS": _Rule(errors.Overloaded, retryable=True, elsewhere=True, unwell=True),
+    "NODE_STOPPING": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
+    "NOT_STARTED": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
+    "BEHIND_TOKEN": _Rule(errors.BehindToken, retryable=True, elsewhere=True),
+    "CORRUPT_RECORD": _Rule(errors.NodeFault, elsewhere=True),
+    "INTERNAL": _Rule(errors.NodeFault, elsewhere=True),
 }
 
 # Codes that by themselves prove that nothing happened. RESOURCE_EXHAUSTED doesn't: gRPC also makes it of an
@@ -92,7 +99,10 @@ _DEFINITE_CODES: Mapping[StatusCode, type[errors.TallystickError]] = {
     StatusCode.UNAUTHENTICATED: errors.DefiniteError,
     StatusCode.UNIMPLEMENTED: errors.DefiniteError,
 }
-_RETRYABLE_CODES = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED})
+# The deadline that passed may have been the attempt's, with time left for another.
+_RETRYABLE_CODES = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED})
+# Said by what is no node, or one of another version.
+_ELSEWHERE_CODES = _RETRYABLE_CODES | {StatusCode.UNIMPLEMENTED}
 _CODE_BY_NUMBER: Mapping[int, StatusCode] = {code.value[0]: code for code in StatusCode}
 
 
@@ -131,7 +141,19 @@ def failure_of_status(status: status_pb2.Status) -> Failure:
         )
     else:
         error = rule.error(status.message, reason=info.reason, metadata=metadata)
-    return Failure(error, rule.retryable, rule.verdict, retry_after_s)
+    return Failure(error, rule.retryable, rule.verdict, retry_after_s, rule.elsewhere, rule.unwell)
+
+
+def unreachable(error: errors.TallystickError) -> Failure:
+    """An attempt that was never sent, because there was no connection to a node: `error` says why."""
+    closed = isinstance(error, errors.ClientClosed)
+    passing = isinstance(error, errors.Unavailable) and not closed
+    return Failure(error, retryable=passing, elsewhere=not closed, unwell=not closed)
+
+
+def unanswered(why: str, *, unwell: bool) -> Failure:
+    """An attempt that was sent, and of which nothing will be heard any more."""
+    return Failure(errors.OutcomeUnknown(why), retryable=True, elsewhere=True, unwell=unwell)
 
 
 def _rule(reason: str, metadata: Mapping[str, str], code: int) -> _Rule:
@@ -148,7 +170,6 @@ def _rule(reason: str, metadata: Mapping[str, str], code: int) -> _Rule:
 
 def _by_code(code: StatusCode, message: str) -> Failure:
     text = f"{code.name}: {message}" if message else code.name
-    definite = _DEFINITE_CODES.get(code)
-    if definite is not None:
-        return Failure(definite(text), retryable=False, verdict=False, retry_after_s=0.0)
-    return Failure(errors.OutcomeUnknown(text), code in _RETRYABLE_CODES, verdict=False, retry_after_s=0.0)
+    elsewhere = code in _ELSEWHERE_CODES
+    error = _DEFINITE_CODES.get(code, errors.OutcomeUnknown)(text)
+    return Failure(error, code in _RETRYABLE_CODES, elsewhere=elsewhere, unwell=elsewhere)

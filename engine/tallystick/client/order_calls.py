@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol, TypedDict, TypeVar, Unpack, overload
-
-import grpc
+from typing import Protocol, TypedDict, TypeVar, Unpack, overload
 
 from tallystick.client import convert
 from tallystick.client.attempts import Attempts
 from tallystick.client.base import ClientBase
+from tallystick.client.calls import Method
 from tallystick.client.convert import Lines
 from tallystick.client.edits import EditValue, edit_messages
-from tallystick.client.errors import OrderNotFound
 from tallystick.client.ids import new_id
 from tallystick.client.pages import Pages
+from tallystick.client.resolving import resolve
 from tallystick.client.values.order import (
     Adjustment,
     ConfirmWhen,
@@ -31,9 +30,6 @@ from tallystick.client.values.write import OrderChange, PlacedOrder
 from tallystick.client.words import ORDER_STATE
 from tallystick.v1 import order_pb2, write_pb2
 from tallystick.v1 import order_service_pb2 as contract
-
-if TYPE_CHECKING:  # of the generated stubs alone
-    from tallystick.v1.order_service_pb2_grpc import OrderServiceAsyncStub
 
 
 class _OrderWritten(Protocol):
@@ -79,21 +75,31 @@ class OrderCalls(ClientBase):
     """
 
     @overload
-    async def place_order(self, order: Order, *, timeout: float | None = None) -> PlacedOrder: ...
+    async def place_order(
+        self, order: Order, *, try_elsewhere: bool = False, timeout: float | None = None
+    ) -> PlacedOrder: ...
     @overload
     async def place_order(
-        self, *, timeout: float | None = None, **fields: Unpack[OrderFields]
+        self, *, try_elsewhere: bool = False, timeout: float | None = None, **fields: Unpack[OrderFields]
     ) -> PlacedOrder: ...
     async def place_order(
-        self, order: Order | None = None, *, timeout: float | None = None, **fields: Unpack[OrderFields]
+        self,
+        order: Order | None = None,
+        *,
+        try_elsewhere: bool = False,
+        timeout: float | None = None,
+        **fields: Unpack[OrderFields],
     ) -> PlacedOrder:
         """Place an order: hold its stock, or sell it at once. Give an Order, or its fields by name.
 
-        Placing the same order again, now or in a year, answers the order that is there. Raises
-        InsufficientStock, InvalidRequest, OrderIdReused, StorageFull, Unavailable; OutcomeUnknown.
+        Placing the same order again, now or in a year, answers the order that is there. With `try_elsewhere`,
+        an order that is short of stock is tried at each other address once; if none has it, the error is the
+        first one's. Raises InsufficientStock, InvalidRequest, OrderIdReused, StorageFull, Unavailable;
+        OutcomeUnknown.
         """
-        session = self._open()
-        return await session.placer.place(order_of(order, fields), self._seconds(timeout))
+        placer = self._open().placer
+        seconds = self._seconds(timeout)
+        return await placer.place(order_of(order, fields), seconds, try_elsewhere=try_elsewhere)
 
     async def confirm_order(
         self, order_id: str, *, request_id: str = "", timeout: float | None = None
@@ -103,7 +109,7 @@ class OrderCalls(ClientBase):
         request = contract.ConfirmOrderRequest(
             order_id=order_id, request_id=attempts.request_id, actor=self._actor
         )
-        return await self._change(self._orders.ConfirmOrder, request, attempts, timeout)
+        return await self._change(lambda at: at.orders.ConfirmOrder, request, attempts, timeout)
 
     async def extend_hold(
         self,
@@ -121,7 +127,7 @@ class OrderCalls(ClientBase):
             hold=convert.duration(hold),
             actor=self._actor,
         )
-        return await self._change(self._orders.ExtendHold, request, attempts, timeout)
+        return await self._change(lambda at: at.orders.ExtendHold, request, attempts, timeout)
 
     async def record_payment(
         self, order_id: str, payment: Payment, *, timeout: float | None = None
@@ -131,7 +137,7 @@ class OrderCalls(ClientBase):
         request = contract.RecordPaymentRequest(
             order_id=order_id, payment=convert.payment_message(payment), actor=self._actor
         )
-        return await self._change(self._orders.RecordPayment, request, attempts, timeout)
+        return await self._change(lambda at: at.orders.RecordPayment, request, attempts, timeout)
 
     async def cancel_order(
         self,
@@ -154,7 +160,7 @@ class OrderCalls(ClientBase):
             reason=reason,
             actor=self._actor,
         )
-        return await self._change(self._orders.CancelOrder, request, attempts, timeout)
+        return await self._change(lambda at: at.orders.CancelOrder, request, attempts, timeout)
 
     async def edit_order(
         self,
@@ -180,29 +186,37 @@ class OrderCalls(ClientBase):
             etag=etag,
             actor=self._actor,
         )
-        return await self._change(self._orders.EditOrder, request, attempts, timeout)
+        return await self._change(lambda at: at.orders.EditOrder, request, attempts, timeout)
 
     async def get_order(
         self, order_id: str, *, consistency_token: bytes | None = None, timeout: float | None = None
     ) -> Order:
         """An order, in full. Raises OrderNotFound."""
-        request = contract.GetOrderRequest(
-            order_id=order_id, consistency_token=self._token(consistency_token)
+        request = contract.GetOrderRequest(order_id=order_id)
+        response = await self._open().calls.read(
+            lambda at: at.orders.GetOrder, request, self._token(consistency_token), self._seconds(timeout)
         )
-        response = await self._open().calls.read(self._orders.GetOrder, request, self._seconds(timeout))
         return convert.order_value(response.order)
 
     async def resolve(self, order_id: str, *, timeout: float | None = None) -> Order | None:
         """What became of placing this id, after OutcomeUnknown: the order, or None if it isn't there.
 
-        Waits for the node to be back, within the timeout; then raises Unavailable. None is what the node that
-        answers knows. To be sure that nothing comes later, cancel the order.
+        Asks every address, and waits for nodes to be back, within the timeout. The order, as soon as one has
+        it. None, if all were asked and none has it: that is what they know now; to be sure that nothing comes
+        later, cancel the order. Raises Unavailable if none could be asked; OutcomeUnknown if only some could,
+        and they have it not: another may.
         """
-        try:
-            order = await self.get_order(order_id, timeout=timeout)
-        except OrderNotFound:
-            return None
-        return None if order.state is OrderState.UNPLACED else order
+        calls = self._open().calls
+        seconds = self._seconds(timeout)
+        # A node among several is asked for what it has; what others have written, they tell themselves.
+        token = self._token(None) if len(self.addresses) == 1 else b""
+
+        async def ask(address: int) -> Order:
+            request = contract.GetOrderRequest(order_id=order_id)
+            response = await calls.read(lambda at: at.orders.GetOrder, request, token, seconds, only=address)
+            return convert.order_value(response.order)
+
+        return await resolve(order_id, map(ask, range(len(self.addresses))))
 
     def list_orders(
         self,
@@ -226,13 +240,12 @@ class OrderCalls(ClientBase):
             placed_from=convert.timestamp(placed_from),
             placed_until=convert.timestamp(placed_until),
             page_size=page_size,
-            consistency_token=self._token(consistency_token),
         )
 
         def values(response: contract.ListOrdersResponse) -> list[Order]:
             return [convert.order_value(each) for each in response.orders]
 
-        return self._list(self._orders.ListOrders, request, values, timeout)
+        return self._list(lambda at: at.orders.ListOrders, request, values, consistency_token, timeout)
 
     def list_order_events(
         self,
@@ -243,22 +256,16 @@ class OrderCalls(ClientBase):
         timeout: float | None = None,
     ) -> Pages[OrderEvent]:
         """Everything that ever happened to an order, oldest first."""
-        request = contract.ListOrderEventsRequest(
-            order_id=order_id, page_size=page_size, consistency_token=self._token(consistency_token)
-        )
+        request = contract.ListOrderEventsRequest(order_id=order_id, page_size=page_size)
 
         def values(response: contract.ListOrderEventsResponse) -> list[OrderEvent]:
             return [convert.event_value(each) for each in response.events]
 
-        return self._list(self._orders.ListOrderEvents, request, values, timeout)
-
-    @property
-    def _orders(self) -> OrderServiceAsyncStub:
-        return self._open().connection.orders
+        return self._list(lambda at: at.orders.ListOrderEvents, request, values, consistency_token, timeout)
 
     async def _change(
         self,
-        method: grpc.aio.UnaryUnaryMultiCallable[_Request, _Response],
+        method: Method[_Request, _Response],
         request: _Request,
         attempts: Attempts,
         timeout: float | None,

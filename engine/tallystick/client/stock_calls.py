@@ -16,8 +16,9 @@ from tallystick.v1 import stock_service_pb2 as contract
 class StockCalls(ClientBase):
     """Stock: received, corrected, read.
 
-    Goods lie at one place, so a write names its node: `node`, or whoever the client is connected to when the
-    call begins. All retries keep that name, and another node refuses them (WrongNode).
+    Goods lie at one place, so a write names its node: `node`, or whoever is at the preferred address when the
+    call begins. It goes to the address of that node and never to another; all retries keep the name, and
+    another node refuses them (WrongNode).
     """
 
     async def receive_stock(
@@ -25,7 +26,7 @@ class StockCalls(ClientBase):
     ) -> StockChange:
         """Book goods in: `{"TEA": 40}`, or StockQuantity values. The same receipt is never counted twice."""
         session = self._open()
-        name, seconds = await session.node_to_name(node, self._seconds(timeout))
+        name, at, seconds = await session.node_to_name(node, self._seconds(timeout))
         attempts = Attempts(receipt_id or new_id())
         request = contract.ReceiveStockRequest(
             receipt_id=attempts.request_id,
@@ -33,8 +34,9 @@ class StockCalls(ClientBase):
             items=convert.stock_quantities(items),
             actor=self._actor,
         )
-        method = session.connection.stock.ReceiveStock
-        response = await session.calls.write(method, request, attempts, seconds)
+        response = await session.calls.write(
+            lambda to: to.stock.ReceiveStock, request, attempts, seconds, only=at
+        )
         return convert.stock_change(response)
 
     async def adjust_stock(
@@ -48,7 +50,7 @@ class StockCalls(ClientBase):
     ) -> StockChange:
         """Correct stock, up or down. What is missing and sold already stays visible as `owed`."""
         session = self._open()
-        name, seconds = await session.node_to_name(node, self._seconds(timeout))
+        name, at, seconds = await session.node_to_name(node, self._seconds(timeout))
         attempts = Attempts(adjustment_id or new_id())
         request = contract.AdjustStockRequest(
             adjustment_id=attempts.request_id,
@@ -57,8 +59,9 @@ class StockCalls(ClientBase):
             reason=reason,
             actor=self._actor,
         )
-        method = session.connection.stock.AdjustStock
-        response = await session.calls.write(method, request, attempts, seconds)
+        response = await session.calls.write(
+            lambda to: to.stock.AdjustStock, request, attempts, seconds, only=at
+        )
         return convert.stock_change(response)
 
     async def set_stock_policy(
@@ -73,7 +76,7 @@ class StockCalls(ClientBase):
     ) -> StockChange:
         """Say how many units the node may sell of an item beyond what was received."""
         session = self._open()
-        name, seconds = await session.node_to_name(node, self._seconds(timeout))
+        name, at, seconds = await session.node_to_name(node, self._seconds(timeout))
         attempts = Attempts(request_id or new_id())
         request = contract.SetStockPolicyRequest(
             request_id=attempts.request_id,
@@ -83,8 +86,9 @@ class StockCalls(ClientBase):
             overbooking_limit=overbooking_limit,
             actor=self._actor,
         )
-        method = session.connection.stock.SetStockPolicy
-        response = await session.calls.write(method, request, attempts, seconds)
+        response = await session.calls.write(
+            lambda to: to.stock.SetStockPolicy, request, attempts, seconds, only=at
+        )
         return convert.policy_change(response)
 
     async def get_stock(
@@ -96,12 +100,10 @@ class StockCalls(ClientBase):
         timeout: float | None = None,
     ) -> Stock:
         """One item. Raises StockNotFound."""
-        session = self._open()
-        request = contract.GetStockRequest(
-            sku=sku, location=location, consistency_token=self._token(consistency_token)
+        request = contract.GetStockRequest(sku=sku, location=location)
+        response = await self._open().calls.read(
+            lambda at: at.stock.GetStock, request, self._token(consistency_token), self._seconds(timeout)
         )
-        method = session.connection.stock.GetStock
-        response = await session.calls.read(method, request, self._seconds(timeout))
         return convert.stock_value(response.stock)
 
     def list_stock(
@@ -113,11 +115,9 @@ class StockCalls(ClientBase):
         timeout: float | None = None,
     ) -> Pages[Stock]:
         """Items by sku and location: `async for item in client.list_stock(): …`"""
-        request = contract.ListStockRequest(
-            sku_prefix=sku_prefix, page_size=page_size, consistency_token=self._token(consistency_token)
-        )
+        request = contract.ListStockRequest(sku_prefix=sku_prefix, page_size=page_size)
 
         def values(response: contract.ListStockResponse) -> list[Stock]:
             return [convert.stock_value(each) for each in response.stock]
 
-        return self._list(self._open().connection.stock.ListStock, request, values, timeout)
+        return self._list(lambda at: at.stock.ListStock, request, values, consistency_token, timeout)

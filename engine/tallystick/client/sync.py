@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class SyncClient:
-    """A client of one node that blocks: `Client`, call by call, with the same arguments and errors.
+    """A client that blocks: `Client`, call by call, with the same arguments and errors.
 
         with SyncClient("127.0.0.1:7411", actor="batch") as client:
             placed = client.place_order(currency="EUR", lines=[Line("TEA", 2, amount=1800)])
@@ -34,15 +34,21 @@ class SyncClient:
 
     def __init__(
         self,
-        address: str,
+        addresses: str | Sequence[str],
         *,
         actor: str = "",
         timeout: float = 10.0,
+        attempt_timeout: float | None = None,
         read_your_writes: bool = True,
         streams: int = 1,
     ) -> None:
         self._client = Client(
-            address, actor=actor, timeout=timeout, read_your_writes=read_your_writes, streams=streams
+            addresses,
+            actor=actor,
+            timeout=timeout,
+            attempt_timeout=attempt_timeout,
+            read_your_writes=read_your_writes,
+            streams=streams,
         )
 
     def __enter__(self) -> Self:
@@ -59,7 +65,13 @@ class SyncClient:
 
     @property
     def address(self) -> str:
+        """The preferred address."""
         return self._client.address
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where nodes are, the preferred one first."""
+        return self._client.addresses
 
     @property
     def consistency_token(self) -> bytes:
@@ -67,14 +79,25 @@ class SyncClient:
         return self._client.consistency_token
 
     @overload
-    def place_order(self, order: Order, *, timeout: float | None = None) -> PlacedOrder: ...
-    @overload
-    def place_order(self, *, timeout: float | None = None, **fields: Unpack[OrderFields]) -> PlacedOrder: ...
     def place_order(
-        self, order: Order | None = None, *, timeout: float | None = None, **fields: Unpack[OrderFields]
+        self, order: Order, *, try_elsewhere: bool = False, timeout: float | None = None
+    ) -> PlacedOrder: ...
+    @overload
+    def place_order(
+        self, *, try_elsewhere: bool = False, timeout: float | None = None, **fields: Unpack[OrderFields]
+    ) -> PlacedOrder: ...
+    def place_order(
+        self,
+        order: Order | None = None,
+        *,
+        try_elsewhere: bool = False,
+        timeout: float | None = None,
+        **fields: Unpack[OrderFields],
     ) -> PlacedOrder:
         """See Client."""
-        return self._run(self._client.place_order(order_of(order, fields), timeout=timeout))
+        return self._run(
+            self._client.place_order(order_of(order, fields), try_elsewhere=try_elsewhere, timeout=timeout)
+        )
 
     def confirm_order(
         self, order_id: str, *, request_id: str = "", timeout: float | None = None
