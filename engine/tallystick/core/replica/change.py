@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from tallystick.core.codec import encode
 from tallystick.core.errors import IdReused, InvalidField, LimitReached, NotFound, StaleEtag
 from tallystick.core.limits import CELL_MAX, Limits
-from tallystick.core.order.decisions import Draft
 from tallystick.core.order.document import edit, etag, show
 from tallystick.core.order.facts import (
-    DecisionKind,
+    EMPTY_ORDER,
     Intent,
     IntentKind,
     OrderRecord,
     PaymentKind,
     body_hash,
 )
+from tallystick.core.order.rivals import rivals_in_play
 from tallystick.core.order.status import OrderStatus, State, fold
 from tallystick.core.order.validate import (
     check_details,
@@ -36,7 +36,7 @@ from tallystick.core.replica.commands import (
     OrderWrite,
     RecordPayment,
 )
-from tallystick.core.replica.deciding import finish_order
+from tallystick.core.replica.deciding import Desk, expiry_of, finish_order
 from tallystick.core.replica.keys import order_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.view import View
@@ -146,14 +146,18 @@ def edit_order(replica: Replica, command: EditOrder, now: Now, view: View) -> Ou
 def expire_hold(replica: Replica, command: ExpireHold, now: Now, view: View) -> Outcome:
     """Let go of a hold whose time is over: of claims that are this replica's, on its own clock."""
     record = view.order(order_key(command.order_id))
+    claims = fold(record).claims
     due = {
-        claim.dot: Draft(DecisionKind.EXPIRE)
-        for claim in fold(record).claims
-        if claim.state is State.HELD and claim.owner == replica.replica and claim.hold_until_ms <= now.ms
+        claim.dot: expiry_of(record, claim)
+        for claim in claims
+        if claim.state is State.HELD
+        and claim.owner == replica.replica
+        and claim.hold_until_ms <= now.ms
+        and not rivals_in_play(claim, claims)
     }
     if not due:
         return Outcome((), command.order_id, record, replayed=True)
-    return finish_order(replica, command.order_id, record, OrderRecord(), now, view, first=due)
+    return finish_order(command.order_id, record, EMPTY_ORDER, view, Desk(replica.replica, now, first=due))
 
 
 def _order(
@@ -230,4 +234,4 @@ def _record(
     declined."""
     _check_room(replica.limits, command.order_id, status, intent, view)
     delta = OrderRecord((), (intent,))
-    return finish_order(replica, command.order_id, status.record, delta, now, view, asked=intent)
+    return finish_order(command.order_id, status.record, delta, view, Desk(replica.replica, now, intent))

@@ -76,6 +76,12 @@ class ExpireHold(NamedTuple):
     order_id: str
 
 
+class Settle(NamedTuple):
+    """The owner at work: decide what was recorded elsewhere about the order, rivals included."""
+
+    order_id: str
+
+
 class ReceiveStock(NamedTuple):
     """Book goods in at `node`."""
 
@@ -114,4 +120,4 @@ class Found(NamedTuple):
 
 OrderWrite = ConfirmOrder | ExtendHold | RecordPayment | CancelOrder | EditOrder
 StockWrite = ReceiveStock | AdjustStock | SetOverbooking
-Command = PlaceOrder | OrderWrite | StockWrite | ExpireHold | Found
+Command = PlaceOrder | OrderWrite | StockWrite | ExpireHold | Settle | Found

@@ -37,7 +37,8 @@ class Now(NamedTuple):
 class Outcome(NamedTuple):
     """The result of one event. No entries: nothing was written, because nothing was left to do.
 
-    `recorded` says that the order's owner is somebody else, who will decide.
+    `recorded` says that it is not decided: the owner is somebody else, or a rival has to answer first.
+    `left_open` says why a decision that is due could not be written (settling).
     """
 
     entries: tuple[Entry, ...] = ()
@@ -46,3 +47,4 @@ class Outcome(NamedTuple):
     stock: tuple[tuple[bytes, Stock], ...] = ()
     replayed: bool = False
     recorded: bool = False
+    left_open: str = ""

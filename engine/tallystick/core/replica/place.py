@@ -27,7 +27,7 @@ from tallystick.core.order.facts import (
 from tallystick.core.order.status import State
 from tallystick.core.order.validate import check_body, check_id, check_text
 from tallystick.core.replica.commands import PlaceOrder
-from tallystick.core.replica.deciding import finish_order
+from tallystick.core.replica.deciding import Desk, finish_order
 from tallystick.core.replica.keys import expiry_key, split_stock_key, stock_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.view import View
@@ -98,7 +98,7 @@ def _place(
         replica.replica, now.seq, now.hlc, Placed(msgspec.Raw(data), command.actor, hold_until, short)
     )
     delta = OrderRecord((claim,))
-    return finish_order(replica, command.order_id, record, delta, now, view)
+    return finish_order(command.order_id, record, delta, view, Desk(replica.replica, now))
 
 
 def _placed_before(order_id: str, record: OrderRecord, data: bytes) -> Outcome:

@@ -21,6 +21,7 @@ from tallystick.core.replica.change import (
 from tallystick.core.replica.keys import member_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.place import place_order
+from tallystick.core.replica.settling import settle_order
 from tallystick.core.replica.view import View
 
 
@@ -58,6 +59,7 @@ _HANDLERS: Mapping[type, Callable[[Replica, Any, Now, View], Outcome]] = {
     commands.CancelOrder: cancel_order,
     commands.EditOrder: edit_order,
     commands.ExpireHold: expire_hold,
+    commands.Settle: settle_order,
     commands.ReceiveStock: receive_stock,
     commands.AdjustStock: adjust_stock,
     commands.SetOverbooking: set_overbooking,
