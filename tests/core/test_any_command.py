@@ -75,6 +75,7 @@ ANY = {
     commands.CancelOrder: st.builds(commands.CancelOrder, ids, ids, wishes, texts, texts),
     commands.EditOrder: st.builds(commands.EditOrder, ids, ids, details, groups, texts, texts),
     commands.ExpireHold: st.builds(commands.ExpireHold, st.one_of(ids, texts)),
+    commands.Settle: st.builds(commands.Settle, st.one_of(ids, texts)),
     commands.ReceiveStock: st.builds(commands.ReceiveStock, ids, nodes, items, texts),
     commands.AdjustStock: st.builds(commands.AdjustStock, ids, nodes, items, texts, texts),
     commands.SetOverbooking: st.builds(commands.SetOverbooking, ids, nodes, skus, texts, numbers, texts),

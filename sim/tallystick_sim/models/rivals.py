@@ -4,7 +4,7 @@ A claim is in play until it yields (its owner writes that it is a duplicate). Th
 each rival by name to yield, and yields itself to one that has come further. Who is asked yields, or answers
 that he is kept if he has come further. Each sentence of the rule had a shorter one:
 
-    expires beside rivals        a hold ends while a rival yields to it: the living one is lost to an ended one
+    expires beside rivals        a hold ends while a rival yields to it: a living one is lost to an ended one
     expires beside ended rivals  the same, when the ended one was held again meanwhile
     always yields                who is asked never answers that he is kept: he yields though the other ended
     asks all at once             a question that was meant for others is taken for one's own
@@ -16,6 +16,7 @@ that he is kept if he has come further. Each sentence of the rule had a shorter 
 from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
+from operator import gt
 from typing import NamedTuple
 
 STRENGTH = {"expired": 0, "cancelled": 0, "held": 1, "confirmed": 2}
@@ -181,11 +182,7 @@ def steps(world: World, rule: str, scope: Scope) -> Iterator[tuple[str, World]]:
             yield f"{next_one[0]} {next_one[1]} at {i}", write(world, i, *next_one)
         for j, log in enumerate(world.logs):
             n = world.heard[i][j]
-            if (
-                j != i
-                and n < len(log)
-                and all(a <= b for a, b in zip(log[n].knew, world.heard[i], strict=True))
-            ):
+            if j != i and n < len(log) and not any(map(gt, log[n].knew, world.heard[i])):
                 heard = (*world.heard[i][:j], n + 1, *world.heard[i][j + 1 :])
                 after = world._replace(heard=(*world.heard[:i], heard, *world.heard[i + 1 :]))
                 yield f"{i} hears {j}'s {log[n].kind}", done(i, after)
@@ -278,7 +275,7 @@ THREE = Scope(replicas=3, placed=True)
 RULES = {
     "expires beside rivals": TWO,
     "expires beside ended rivals": TWO,
-    "always yields": TWO,
+    "always yields": TWO._replace(prompt=False),
     "asks all at once": THREE,
     "stays a duplicate": THREE,
 }

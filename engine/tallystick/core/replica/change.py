@@ -17,6 +17,7 @@ from tallystick.core.order.facts import (
     PaymentKind,
     body_hash,
 )
+from tallystick.core.order.others import OrderName, fold_alone, fold_named
 from tallystick.core.order.rivals import rivals_in_play
 from tallystick.core.order.status import OrderStatus, State, fold
 from tallystick.core.order.validate import (
@@ -36,7 +37,7 @@ from tallystick.core.replica.commands import (
     OrderWrite,
     RecordPayment,
 )
-from tallystick.core.replica.deciding import Desk, expiry_of, finish_order
+from tallystick.core.replica.deciding import Desk, expiry_of, finish_order, is_for_others
 from tallystick.core.replica.keys import order_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.view import View
@@ -106,6 +107,8 @@ def edit_order(replica: Replica, command: EditOrder, now: Now, view: View) -> Ou
     check_details("details", command.changes, replica.limits)
     check_groups("update_mask", command.replaced)
     status = _order(replica, command, view, "request_id")
+    if OrderName.parse(command.order_id).dot:
+        raise InvalidField("order_id", "names an order beside the one that has the id: it keeps its details")
     key = order_key(command.order_id)
     document = view.document(key)
     placed = status.counts.body.details if status.counts else {}
@@ -164,11 +167,12 @@ def _order(
     replica: Replica, command: OrderWrite, view: View, id_field: str, *, must_exist: bool = True
 ) -> OrderStatus:
     """The order a command names. Raises NotFound, and InvalidField for ids that can't be."""
-    check_id("order_id", command.order_id, replica.limits)
+    name = OrderName.parse(command.order_id)
+    check_id("order_id", name.order_id, replica.limits)
     check_id(id_field, command.request_id, replica.limits)
     check_text("actor", command.actor, replica.limits.customer_bytes_max)
-    status = fold(view.order(order_key(command.order_id)))
-    if must_exist and not status.claims:
+    status = fold_named(view.order(order_key(name.order_id)), name.dot)
+    if status is None or (must_exist and not status.claims):
         raise NotFound(
             "ORDER_NOT_FOUND",
             f"no order {command.order_id} is known here",
@@ -212,13 +216,13 @@ def _unless(command: OrderWrite, status: OrderStatus, state: State) -> Outcome |
     return Outcome((), command.order_id, status.record, replayed=True) if status.state is state else None
 
 
-def _check_room(limits: Limits, order_id: str, status: OrderStatus, intent: Intent, view: View) -> None:
+def _check_room(limits: Limits, order_id: str, known: OrderRecord, intent: Intent, view: View) -> None:
     """Raises LimitReached for a fact too many. Money that moved and the end of the order find room longer."""
-    facts = len(status.record.intents)
+    facts = len(known.intents)
     last = intent.kind == IntentKind.PAYMENT or (intent.kind == IntentKind.CANCEL and not intent.lines)
     bytes_max = limits.record_bytes_max * (2 if last else 1)
     size = len(view.order_bytes(order_key(order_id)) or b"")
-    facts_max = limits.history_max if status.claims else min(limits.early_wishes_max, limits.history_max)
+    facts_max = limits.history_max if known.claims else min(limits.early_wishes_max, limits.history_max)
     if facts >= facts_max or size > bytes_max:
         raise LimitReached(
             "HISTORY_FULL",
@@ -232,6 +236,13 @@ def _record(
 ) -> Outcome:
     """Write the intent and what follows from it. Raises LimitReached, and Refused for a wish that must be
     declined."""
-    _check_room(replica.limits, command.order_id, status, intent, view)
-    delta = OrderRecord((), (intent,))
-    return finish_order(command.order_id, status.record, delta, view, Desk(replica.replica, now, intent))
+    order_id, dot = OrderName.parse(command.order_id)
+    known = status.record if dot is None else view.order(order_key(order_id))
+    _check_room(replica.limits, order_id, known, intent, view)
+    desk = Desk(replica.replica, now, intent)
+    outcome = finish_order(order_id, known, OrderRecord((), (intent,)), view, desk)
+    if dot is None:
+        return outcome
+    after = fold_alone(outcome.record, intent.body_hash)
+    recorded = is_for_others(after, intent, replica.replica)
+    return outcome._replace(order_id=command.order_id, record=after.record, recorded=recorded)

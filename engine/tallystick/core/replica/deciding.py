@@ -83,11 +83,7 @@ def finish_order(order_id: str, before: OrderRecord, delta: OrderRecord, view: V
     asked = str(desk.asked.dot) if desk.asked is not None else None
     while (step := _next_step(status, planned, desk, begun)) is not None:
         claim, draft = step
-        if (
-            desk.asked is not None
-            and draft.kind is DecisionKind.DECLINE
-            and draft.cites == str(desk.asked.dot)
-        ):
+        if draft.kind is DecisionKind.DECLINE and draft.cites == asked:
             raise refuse(draft.reason, order_id)
         decision = _decision(claim, draft, desk)
         moved = planned.fork()
@@ -111,7 +107,7 @@ def finish_order(order_id: str, before: OrderRecord, delta: OrderRecord, view: V
         ((int(EntryKind.ORDER), order_id, written),),
         order_id,
         record,
-        recorded=_is_for_others(status, desk),
+        recorded=desk.asked is not None and is_for_others(status, desk.asked, desk.replica),
         left_open=left_open,
     )
 
@@ -224,12 +220,12 @@ def _decision(claim: ClaimStatus, draft: Draft, desk: Desk) -> Decision:
     )
 
 
-def _is_for_others(status: OrderStatus, desk: Desk) -> bool:
+def is_for_others(status: OrderStatus, asked: Intent, me: int) -> bool:
     """Whether what was asked is for another owner to decide, or for us later: a rival has to answer first."""
-    asked, counts = desk.asked, status.counts
-    if asked is None or counts is None or asked.kind == IntentKind.EDIT:
+    counts = status.counts
+    if counts is None or asked.kind == IntentKind.EDIT:
         return False
     if asked.kind in WISHES:
         name = (asked.kind, asked.request_id)
         return any((wish.kind, wish.request_id) == name for wish in open_wishes(status.record, counts))
-    return counts.owner != desk.replica
+    return counts.owner != me
