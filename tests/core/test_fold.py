@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -86,6 +87,22 @@ def test_the_drawing_is_the_whole_table():
     assert not {*TRANSITIONS.values(), *(state for state, _ in TRANSITIONS)} & LATER
     drawn = {(s, k): s if cell == "=" else State[cell] for s, k, cell in CELLS if cell != "."}
     assert drawn == {**{(state, kind): state for state in WAYS for kind in STATELESS}, **TRANSITIONS}
+
+
+def test_the_docs_draw_the_same_table():
+    text = Path(__file__).parents[2].joinpath("docs/architecture.md").read_text(encoding="utf-8")
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    at = next(number for number, row in enumerate(rows) if row[0].strip() == "State")
+    kinds = [DecisionKind[cell.strip().upper().replace(" ", "_")] for cell in rows[at][1:]]
+    table = {row[0].strip(): row[1:] for row in rows[at + 2 : at + 2 + len(WAYS)]}
+    drawn = {
+        (State[name.upper()], kind): State[cell.strip().upper()]
+        for name, cells in table.items()
+        for kind, cell in zip(kinds, cells, strict=True)
+        if cell.strip()
+    }
+    kept = {(state, DecisionKind.KEPT): state for state in WAYS}
+    assert drawn == {**kept, **TRANSITIONS}
 
 
 @pytest.mark.parametrize(("state", "kind", "cell"), CELLS, ids=lambda part: getattr(part, "name", part))

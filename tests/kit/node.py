@@ -176,3 +176,27 @@ def rebuilt(frames: Iterable[Frame]) -> Dump:
         assert apply_frame(frame, view, 0) == []
         tables.write(view)
     return tables.merged(View(tables))
+
+
+def exchange(*nodes: Node) -> bool:
+    """Deliver all frames to all; answers whether any was news."""
+    news = False
+    for to in nodes:
+        for origin in nodes:
+            origin.commit()
+            for frame in origin.frames:
+                if frame.last > to.vector.get(origin.id, EMPTY_HEAD).seq:
+                    assert to.hear(frame.data) == []
+                    news = True
+    return news
+
+
+def settle_all(*nodes: Node, now: int) -> None:
+    """Until nobody has anything to write."""
+    for _ in range(30):
+        news = exchange(*nodes)
+        for node in nodes:
+            node.settle(now)
+        if not news and not any(node.unsettled for node in nodes) and not exchange(*nodes):
+            return
+    raise AssertionError("the owners never come to an end")

@@ -5,6 +5,10 @@
     confirm o1 as r1     extend o1 as r2 by 60 s     cancel o1 as r3: 1 of line 1 because too big
     pay o1 p1 captured 20.00              edit o1 as e1: note = call first; tags. cleared
     wait 15 min      sweep      commit      crash      show o1
+    at 8: place o1: 2 x                   meet      settle
+
+All happens at node 7 unless another is named; when nodes meet each hears all frames of the others, and to
+settle is to decide what those called for, everywhere, until nothing is open.
 
 An order may also have `; discount 4.00` and `; note some words`. Below each line comes what was answered,
 what went into the frame, how the order stands, and each stock item that changed.
@@ -14,11 +18,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import permutations
+from typing import Any
 
+from tallystick.core.clock import EMPTY_HEAD
 from tallystick.core.errors import Refused
 from tallystick.core.members import node_name
-from tallystick.core.order.document import show
+from tallystick.core.order.document import EMPTY_DOCUMENT, show
 from tallystick.core.order.facts import Adjustment, AdjustmentKind, Body, ConfirmWhen, Line, PaymentKind
+from tallystick.core.order.others import OrderName, fold_named
 from tallystick.core.order.status import fold
 from tallystick.core.replica import commands
 from tallystick.core.replica.commands import Command
@@ -34,10 +42,11 @@ INDENT = "  "
 
 
 class Transcript:
-    """One node, from ten in the morning."""
+    """One node or several, from ten in the morning."""
 
     def __init__(self) -> None:
         self.node = Node(ME)
+        self.nodes = {ME: self.node}
         self.now = MIDNIGHT + 10 * 3_600_000
 
     def run(self, text: str) -> str:
@@ -52,11 +61,23 @@ class Transcript:
         return "\n".join(lines) + "\n"
 
     def answers(self, line: str) -> Iterator[str]:
+        place, _, rest = line.partition(": ")
+        if place.startswith("at "):
+            number = int(place.removeprefix("at "))
+            self.node = self.nodes.setdefault(number, Node(number))
+            yield from self.answers(rest)
+            self.node = self.nodes[ME]
+            return
         verb = line.split()[0].rstrip(":")
         if verb in _EVENTS:
             yield from _EVENTS[verb](self, line)
         else:
-            yield from self.step(_COMMANDS[verb](line))
+            yield from self.step(self.here(_COMMANDS[verb](line)))
+
+    def here(self, command: Any) -> Command:
+        """Stock is booked at the node that the line is about."""
+        at = node_name(self.node.id)
+        return command._replace(node=at) if hasattr(command, "node") else command  # type: ignore[no-any-return]
 
     def step(self, command: Command) -> Iterator[str]:
         before = dict(self.node.view.stock)
@@ -75,7 +96,8 @@ class Transcript:
                 yield f"stock {item(*split_stock_key(key))}: {describe(totals(stock))}"
 
     def wait(self, line: str) -> Iterator[str]:
-        self.node.commit()
+        for node in self.nodes.values():
+            node.commit()
         self.now += duration(line.removeprefix("wait "))
         yield f"it is {clock(self.now)}"
 
@@ -89,16 +111,46 @@ class Transcript:
         self.node.commit()
         yield f"{len(self.node.frames)} frames"
 
+    def meet(self, line: str) -> Iterator[str]:
+        """Every node hears every frame."""
+        for node in self.nodes.values():
+            node.commit()
+        heard = 0
+        for _ in self.nodes:
+            for node, peer in permutations(self.nodes.values(), 2):
+                for frame in peer.frames:
+                    if frame.last > node.vector.get(peer.id, EMPTY_HEAD).seq:
+                        assert node.hear(frame.data) == []
+                        heard += 1
+        yield f"{heard} frames are heard"
+
+    def settle(self, line: str) -> Iterator[str]:
+        """Every owner decides, and hears of the others' decisions, until nothing is open."""
+        while any(node.unsettled for node in self.nodes.values()):
+            for number, node in sorted(self.nodes.items()):
+                self.node = node
+                orders, node.unsettled = node.unsettled, {}
+                for order_id in orders:
+                    for answer in self.step(commands.Settle(order_id)):
+                        if answer != "as before: nothing was written":
+                            yield f"{number:x} {answer}"
+            self.node = self.nodes[ME]
+            yield from self.meet(line)
+
     def crash(self, line: str) -> Iterator[str]:
         lost = len(self.node.events)
         self.node.crash()
         yield f"{lost} events are lost"
 
     def show(self, line: str) -> Iterator[str]:
-        key = line.split()[1].encode()
-        status = fold(self.node.view.order(key))
-        yield f"{key.decode()} is {describe(status)}"
-        details = show(self.node.view.document(key), status.counts.body.details if status.counts else {})
+        text = line.split()[1]
+        name = OrderName.parse(text)
+        key = name.order_id.encode()
+        status = fold_named(self.node.view.order(key), name.dot)
+        assert status is not None
+        yield f"{text} is {describe(status)}"
+        document = EMPTY_DOCUMENT if name.dot else self.node.view.document(key)
+        details = show(document, status.counts.body.details if status.counts else {})
         yield from (f"{name} = {value}" for name, value in details.items())
 
 
@@ -230,5 +282,7 @@ _EVENTS: dict[str, Callable[[Transcript, str], Iterator[str]]] = {
     "sweep": Transcript.sweep,
     "commit": Transcript.commit,
     "crash": Transcript.crash,
+    "meet": Transcript.meet,
+    "settle": Transcript.settle,
     "show": Transcript.show,
 }
