@@ -179,6 +179,9 @@ def test_of_three_the_lowest_asks_each_by_name(nodes):
     a, b, c = nodes
     for at, node in enumerate(nodes):
         place(node, NOW + at)
+    hear(b, a, c)
+    b.settle(NOW + 4)
+    assert kinds(b) == []
     hear(a, b)
     a.settle(NOW + 5)
     hear(c, a, b)

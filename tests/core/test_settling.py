@@ -15,7 +15,7 @@ from tallystick.core.limits import CELL_MAX
 from tallystick.core.members import node_name
 from tallystick.core.order.facts import Body, ConfirmWhen, DecisionKind, Line, PaymentKind
 from tallystick.core.order.others import OrderName, fold_named, other_orders
-from tallystick.core.order.status import OrderStatus, State, fold
+from tallystick.core.order.status import ClaimStatus, OrderStatus, State, fold
 from tallystick.core.replica import commands
 from tallystick.core.replica.apply import apply_entries
 from tallystick.core.replica.outcome import EntryKind
@@ -63,7 +63,7 @@ def kinds(node: Node) -> list[DecisionKind]:
     return [DecisionKind(decision.kind) for decision in node.view.order(b"o").decisions]
 
 
-# ----------------------------------------------------------------------------------------- what an owner hears
+# ---------------------------------------------------------------------------------------- what an owner hears
 
 
 def test_a_fresh_order_of_somebody_s_calls_for_nothing(owner, other):
@@ -247,17 +247,26 @@ def two_customers(owner: Node, other: Node) -> str:
     return str(name)
 
 
+def bobs(node: Node) -> tuple[OrderStatus, ClaimStatus]:
+    status = fold_named(node.view.order(b"o"), Dot(2, 2))
+    assert status is not None
+    assert status.counts is not None
+    return status, status.counts
+
+
 def test_the_other_order_under_an_id_is_shown_as_one_of_its_own(owner, other):
     name = two_customers(owner, other)
     settle_all(owner, other, now=NOW)
     assert name == "o@000000000002:2"
     for node in (owner, other):
         record = node.view.order(b"o")
-        assert status(node).counts == fold_named(record, None).counts
-        assert (status(node).counts.body.customer, status(node).refund_due) == ("ada", 0)
-        alone = fold_named(record, Dot(2, 2))
-        assert (alone.counts.body.customer, alone.payments.kept, alone.state) == ("bob", 90, State.HELD)
-        assert [conflict.kind for conflict in alone.conflicts] == ["BODY_MISMATCH"]
+        assert fold_named(record, None) == status(node)
+        ada = status(node).counts
+        assert ada is not None
+        assert (ada.body.customer, status(node).refund_due) == ("ada", 0)
+        bob, claim = bobs(node)
+        assert (claim.body.customer, bob.payments.kept, bob.state) == ("bob", 90, State.HELD)
+        assert [conflict.kind for conflict in bob.conflicts] == ["BODY_MISMATCH"]
         assert fold_named(record, Dot(2, 3)) is None
     assert other_orders("o", replace(record, claims=record.claims[:1])) == []
 
@@ -269,8 +278,8 @@ def test_each_order_under_an_id_is_asked_by_its_name(owner, other):
     with pytest.raises(IdReused):
         owner.step(commands.CancelOrder(name, "r", (("1", 1),)), NOW)
     settle_all(owner, other, now=NOW)
-    alone = fold_named(owner.view.order(b"o"), Dot(2, 2))
-    assert (alone.state, alone.refund_due, status(owner).state) == (State.CANCELLED, 90, State.HELD)
+    bob, _ = bobs(owner)
+    assert (bob.state, bob.refund_due, status(owner).state) == (State.CANCELLED, 90, State.HELD)
     outcome = other.step(commands.PlaceOrder("o", replace(BODY, customer="bob")), NOW)
     assert (outcome.order_id, outcome.replayed, fold(outcome.record).state) == (name, True, State.CANCELLED)
     assert not owner.step(commands.ConfirmOrder("o", "s"), NOW).recorded

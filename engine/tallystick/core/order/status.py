@@ -187,16 +187,6 @@ def open_wishes(record: OrderRecord, status: ClaimStatus) -> list[Intent]:
     return list(first.values())
 
 
-def awaits_decision(status: OrderStatus) -> bool:
-    """Whether anybody's wish has no answer yet: of an order that was not placed, or by an owner."""
-    record = status.record
-    if not record.intents:
-        return False
-    if not status.claims:
-        return any(intent.kind in WISHES for intent in record.intents)
-    return any(open_wishes(record, claim) for claim in status.claims)
-
-
 def told_payments(record: OrderRecord, name: bytes) -> list[Intent]:
     """Payment facts about the body of this name, oldest first: of one that was told twice the first."""
     told: dict[str, Intent] = {}

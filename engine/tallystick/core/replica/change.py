@@ -18,8 +18,7 @@ from tallystick.core.order.facts import (
     body_hash,
 )
 from tallystick.core.order.others import OrderName, fold_alone, fold_named
-from tallystick.core.order.rivals import rivals_in_play
-from tallystick.core.order.status import OrderStatus, State, fold
+from tallystick.core.order.status import OrderStatus, State
 from tallystick.core.order.validate import (
     check_details,
     check_groups,
@@ -37,7 +36,7 @@ from tallystick.core.replica.commands import (
     OrderWrite,
     RecordPayment,
 )
-from tallystick.core.replica.deciding import Desk, expiry_of, finish_order, is_for_others
+from tallystick.core.replica.deciding import Desk, finish_order, is_for_others
 from tallystick.core.replica.keys import order_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.view import View
@@ -149,18 +148,8 @@ def edit_order(replica: Replica, command: EditOrder, now: Now, view: View) -> Ou
 def expire_hold(replica: Replica, command: ExpireHold, now: Now, view: View) -> Outcome:
     """Let go of a hold whose time is over: of claims that are this replica's, on its own clock."""
     record = view.order(order_key(command.order_id))
-    claims = fold(record).claims
-    due = {
-        claim.dot: expiry_of(record, claim)
-        for claim in claims
-        if claim.state is State.HELD
-        and claim.owner == replica.replica
-        and claim.hold_until_ms <= now.ms
-        and not rivals_in_play(claim, claims)
-    }
-    if not due:
-        return Outcome((), command.order_id, record, replayed=True)
-    return finish_order(command.order_id, record, EMPTY_ORDER, view, Desk(replica.replica, now, first=due))
+    desk = Desk(replica.replica, now, expiring=True)
+    return finish_order(command.order_id, record, EMPTY_ORDER, view, desk)
 
 
 def _order(

@@ -6,13 +6,10 @@ nothing done when its caller is here to hear it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from tallystick.core.clock import Dot
 from tallystick.core.errors import InvalidField, LimitReached, Refused, WrongState
 from tallystick.core.order.decisions import (
-    COMES_IN,
     Draft,
     confirms_by_itself,
     decide_wish,
@@ -26,7 +23,6 @@ from tallystick.core.order.facts import (
     Intent,
     IntentKind,
     OrderRecord,
-    body_hash,
     join_orders,
 )
 from tallystick.core.order.money import Payments, sum_payments
@@ -35,10 +31,11 @@ from tallystick.core.order.status import (
     WISHES,
     ClaimStatus,
     OrderStatus,
+    State,
     fold,
     open_wishes,
-    told_payments,
 )
+from tallystick.core.order.waiting import is_open, payments_in, payments_of, unseen_payment
 from tallystick.core.replica.listing import write_order
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.tokens import demand, live_lines, move_tokens
@@ -48,21 +45,19 @@ from tallystick.core.stock.rights import rights
 if TYPE_CHECKING:
     pass
 
-NOTHING_FIRST: Mapping[Dot, Draft] = {}
-
 
 class Desk(NamedTuple):
-    """What an owner decides with: who he is, when it is, whose caller waits, and what is told to begin with.
+    """What an owner decides with: who he is, when it is, and what makes him look.
 
-    `asked` is the intent whose caller waits: if it must be declined, Refused is raised instead. `first` has
-    decisions to begin with, by claim (the sweeper's). `settling` says that no caller waits: what was recorded
-    elsewhere is looked at, payments too that ask for another hold, and nothing is refused.
+    `asked` is the intent whose caller waits: if it must be declined, Refused is raised instead. `expiring` is
+    the sweeper: what is due ends. `settling` says that no caller waits: what was recorded elsewhere is looked
+    at, payments too that ask for another hold, and nothing is refused.
     """
 
     replica: int
     now: Now
     asked: Intent | None = None
-    first: Mapping[Dot, Draft] = NOTHING_FIRST
+    expiring: bool = False
     settling: bool = False
 
 
@@ -77,11 +72,10 @@ def finish_order(order_id: str, before: OrderRecord, delta: OrderRecord, view: V
     # Rows are worked out before the first write: a full counter refuses the whole event.
     planned = view.fork()
     status = fold(record)
-    begun: set[Dot] = set()
     decided: list[Decision] = []
     left_open = ""
     asked = str(desk.asked.dot) if desk.asked is not None else None
-    while (step := _next_step(status, planned, desk, begun)) is not None:
+    while (step := _next_step(status, planned, desk)) is not None:
         claim, draft = step
         if draft.kind is DecisionKind.DECLINE and draft.cites == asked:
             raise refuse(draft.reason, order_id)
@@ -129,38 +123,22 @@ def refuse(reason: str, order_id: str) -> Refused:
 
 
 def may_settle(status: OrderStatus, me: int) -> bool:
-    """Whether `settle_order` could find something to write: an open wish, a rival, or money that came in."""
-    paid = any(i.kind == IntentKind.PAYMENT for i in status.record.intents)
-    return any(
-        paid or bool(open_wishes(status.record, claim)) or decide_rivals(claim, status.claims) is not None
-        for claim in status.claims
-        if claim.owner == me
-    )
+    """Whether `settle_order` could find something to write."""
+    return any(claim.owner == me and is_open(status, claim) for claim in status.claims)
 
 
-def expiry_of(record: OrderRecord, claim: ClaimStatus) -> Draft:
-    """The end of a hold, with the number of payments that it has seen."""
-    return Draft(DecisionKind.EXPIRE, payments=len(_incoming(_payments(record, claim))))
-
-
-def _next_step(
-    status: OrderStatus, view: View, desk: Desk, begun: set[Dot]
-) -> tuple[ClaimStatus, Draft] | None:
+def _next_step(status: OrderStatus, view: View, desk: Desk) -> tuple[ClaimStatus, Draft] | None:
     """A claim of ours and the next decision on it; None when nothing is left to decide."""
     for claim in status.claims:
-        if claim.owner != desk.replica:
-            continue
-        if claim.dot in desk.first and claim.dot not in begun:
-            begun.add(claim.dot)
-            return claim, desk.first[claim.dot]
-        draft = _next_draft(status, claim, view, desk)
-        if draft is not None:
-            return claim, draft
+        if claim.owner == desk.replica:
+            draft = _next_draft(status, claim, view, desk)
+            if draft is not None:
+                return claim, draft
     return None
 
 
 def _next_draft(status: OrderStatus, claim: ClaimStatus, view: View, desk: Desk) -> Draft | None:
-    """Rivals come first, then what callers wish, then what the money says."""
+    """Rivals come first, then what callers wish, then what the money says, then the clock."""
     rivals = rivals_in_play(claim, status.claims) if len(status.claims) > 1 else []
     answer = decide_rivals(claim, status.claims) if len(status.claims) > 1 else None
     if answer is not None or not claim.in_play:
@@ -170,35 +148,31 @@ def _next_draft(status: OrderStatus, claim: ClaimStatus, view: View, desk: Desk)
         draft = decide_wish(claim, wish, desk.now.ms)
         if draft.kind not in waits:
             return draft
-    facts = _payments(status.record, claim)
+    facts = payments_of(status.record, claim)
     payments = sum_payments(facts) if facts else Payments()
     if DecisionKind.CONFIRM not in waits and confirms_by_itself(claim, payments):
         return Draft(DecisionKind.CONFIRM)
-    told = _asks_for_a_hold(claim, facts, desk)
-    if told is None or DecisionKind.HOLD_AGAIN in waits or not may_hold_again(claim, told, payments):
-        return None
-    units = demand(claim.body, live_lines(claim))
-    if all(rights(view.stock_of(key), desk.replica) >= count for key, count in units.items()):
-        until = desk.now.ms + hold_ms(claim)
-        return Draft(DecisionKind.HOLD_AGAIN, str(told.dot), hold_until_ms=until)
+    told = unseen_payment(claim, facts) if desk.settling else _told(desk)
+    if told is not None and str(told.dot) not in claim.cited and may_hold_again(claim, told, payments):
+        return None if DecisionKind.HOLD_AGAIN in waits else _hold_again(claim, told, view, desk)
+    due = claim.state is State.HELD and claim.hold_until_ms <= desk.now.ms
+    if desk.expiring and due and DecisionKind.EXPIRE not in waits:
+        return Draft(DecisionKind.EXPIRE, payments=len(payments_in(facts)))
     return None
 
 
-def _asks_for_a_hold(claim: ClaimStatus, facts: list[Intent], desk: Desk) -> Intent | None:
-    """The payment that is told now or, when settling, the last that the expiry had not seen."""
-    told = desk.asked if desk.asked is not None and desk.asked.kind == IntentKind.PAYMENT else None
-    if desk.settling and claim.payments_seen is not None:
-        came_in = _incoming(facts)
-        told = came_in[-1] if len(came_in) > claim.payments_seen else None
-    return None if told is None or str(told.dot) in claim.cited else told
+def _told(desk: Desk) -> Intent | None:
+    """The payment whose caller waits."""
+    return desk.asked if desk.asked is not None and desk.asked.kind == IntentKind.PAYMENT else None
 
 
-def _payments(record: OrderRecord, claim: ClaimStatus) -> list[Intent]:
-    return told_payments(record, body_hash(claim.claim.placed.body)) if record.intents else []
-
-
-def _incoming(facts: list[Intent]) -> list[Intent]:
-    return [fact for fact in facts if fact.payment_kind in COMES_IN]
+def _hold_again(claim: ClaimStatus, told: Intent, view: View, desk: Desk) -> Draft | None:
+    """Another hold for a paid order, if its units can be had here."""
+    units = demand(claim.body, live_lines(claim))
+    if any(rights(view.stock_of(key), desk.replica) < count for key, count in units.items()):
+        return None
+    until = desk.now.ms + hold_ms(claim)
+    return Draft(DecisionKind.HOLD_AGAIN, str(told.dot), hold_until_ms=until)
 
 
 def _decision(claim: ClaimStatus, draft: Draft, desk: Desk) -> Decision:

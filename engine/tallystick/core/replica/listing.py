@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from tallystick.core.codec import encode
 from tallystick.core.order.facts import Claim
-from tallystick.core.order.status import ClaimStatus, OrderStatus, State, awaits_decision
+from tallystick.core.order.status import ClaimStatus, OrderStatus, State
+from tallystick.core.order.waiting import awaits_decision
 from tallystick.core.replica.keys import expiry_key, order_key
 from tallystick.core.replica.view import IndexPlace, View
 
@@ -17,7 +18,7 @@ from tallystick.core.replica.view import IndexPlace, View
 def write_order(view: View, order_id: str, was: OrderStatus, after: OrderStatus) -> None:
     """Put an order that was `was` and is `after` now into the table and the indexes.
 
-    `expiry` lists every open hold and `intents` every order with a wish that has no answer, whoever owns it.
+    `expiry` lists every open hold and `intents` every order that waits for a decision, whoever owns it.
     """
     key = order_key(order_id)
     view.orders[key] = encode(after.record)
