@@ -304,7 +304,7 @@ def _find_mismatches(record: OrderRecord, name: bytes, conflicts: list[Conflict]
         if intent.body_hash not in (b"", name):
             continue
         first = told.setdefault((intent.kind, intent.request_id), intent)
-        if not first.says_same(intent):
+        if first is not intent and not first.says_same(intent):
             paid = intent.kind == IntentKind.PAYMENT
             kind, what = ("PAYMENT_MISMATCH", "payment") if paid else ("REQUEST_MISMATCH", "request")
             conflicts.append(Conflict(kind, f"{what} {intent.request_id} was told in two ways", ()))

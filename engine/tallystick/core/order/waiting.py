@@ -7,10 +7,12 @@ that nothing is forgotten that was recorded where it could not be decided.
 from __future__ import annotations
 
 from tallystick.core.order.decisions import COMES_IN, confirms_by_itself, may_hold_again
-from tallystick.core.order.facts import Intent, OrderRecord, body_hash
+from tallystick.core.order.facts import ConfirmWhen, Intent, OrderRecord, body_hash
 from tallystick.core.order.money import Payments, sum_payments
 from tallystick.core.order.rivals import decide_rivals
-from tallystick.core.order.status import WISHES, ClaimStatus, OrderStatus, open_wishes, told_payments
+from tallystick.core.order.status import WISHES, ClaimStatus, OrderStatus, State, open_wishes, told_payments
+
+_BY_MONEY = {ConfirmWhen.ON_AUTHORIZATION, ConfirmWhen.ON_CAPTURE}
 
 
 def payments_of(record: OrderRecord, claim: ClaimStatus) -> list[Intent]:
@@ -39,6 +41,8 @@ def is_open(status: OrderStatus, claim: ClaimStatus) -> bool:
         return False
     if open_wishes(record, claim):
         return True
+    if claim.state is not State.EXPIRED and claim.body.confirm_when not in _BY_MONEY:
+        return False
     facts = payments_of(record, claim)
     payments = sum_payments(facts) if facts else Payments()
     told = unseen_payment(claim, facts)

@@ -6,7 +6,7 @@ nothing done when its caller is here to hear it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from tallystick.core.errors import InvalidField, LimitReached, Refused, WrongState
 from tallystick.core.order.decisions import (
@@ -42,8 +42,7 @@ from tallystick.core.replica.tokens import demand, live_lines, move_tokens
 from tallystick.core.replica.view import View
 from tallystick.core.stock.rights import rights
 
-if TYPE_CHECKING:
-    pass
+_UNSETTLED_BY_MONEY = {State.HELD, State.EXPIRED}
 
 
 class Desk(NamedTuple):
@@ -148,6 +147,8 @@ def _next_draft(status: OrderStatus, claim: ClaimStatus, view: View, desk: Desk)
         draft = decide_wish(claim, wish, desk.now.ms)
         if draft.kind not in waits:
             return draft
+    if claim.state not in _UNSETTLED_BY_MONEY:
+        return None
     facts = payments_of(status.record, claim)
     payments = sum_payments(facts) if facts else Payments()
     if DecisionKind.CONFIRM not in waits and confirms_by_itself(claim, payments):
