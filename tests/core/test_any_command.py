@@ -78,6 +78,7 @@ ANY = {
     commands.EditOrder: st.builds(commands.EditOrder, ids, ids, details, groups, texts, texts),
     commands.ExpireHold: st.builds(commands.ExpireHold, st.one_of(ids, texts)),
     commands.ReceiveStock: st.builds(commands.ReceiveStock, ids, nodes, items, texts, splits),
+    commands.Settle: st.builds(commands.Settle, st.one_of(ids, texts)),
     commands.AdjustStock: st.builds(commands.AdjustStock, ids, nodes, items, texts, texts),
     commands.SetOverbooking: st.builds(commands.SetOverbooking, ids, nodes, skus, texts, numbers, texts),
     commands.MoveTokens: st.builds(commands.MoveTokens, ids, nodes, numbers, items, texts),

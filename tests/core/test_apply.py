@@ -38,6 +38,7 @@ from tests.kit.records import integers, values_of
 
 ORDER, STOCK, BOOKING, DOCUMENT, MEMBER = map(int, EntryKind)
 DOT = Dot(5, 9)
+ME = 8
 BODY = Body("EUR", (Line("1", "x", 2),), customer="ada")
 
 
@@ -77,16 +78,16 @@ GOOD = {
 @pytest.mark.parametrize("entry", GOOD.values(), ids=GOOD.keys())
 def test_what_an_origin_writes_is_joined(entry):
     view = View(Tables())
-    assert apply_entries(DOT, [raw(*entry)], view) == []
+    assert apply_entries(DOT, [raw(*entry)], view, ME) == []
     written = overlay_of(view)
     assert sum(map(len, written.values())) > 0
-    assert apply_entries(DOT, [raw(*entry)], view) == []
+    assert apply_entries(DOT, [raw(*entry)], view, ME) == []
     assert overlay_of(view) == written
 
 
 def test_what_a_peer_wrote_to_its_row_is_not_ours_to_frame():
     view = View(Tables())
-    apply_entries(DOT, [raw(STOCK, "x\0", ROW)], view)
+    apply_entries(DOT, [raw(STOCK, "x\0", ROW)], view, ME)
     assert view.stock_of(b"x\0").rows == ((5, ROW),)
     assert not view.touched
 
@@ -94,7 +95,7 @@ def test_what_a_peer_wrote_to_its_row_is_not_ours_to_frame():
 def test_a_member_is_joined_to_what_is_known():
     view = View(Tables())
     for state in (MemberState.DRAINING, MemberState.ACTIVE):
-        apply_entries(DOT, [raw(MEMBER, NODE, Member("eu", int(state)))], view)
+        apply_entries(DOT, [raw(MEMBER, NODE, Member("eu", int(state)))], view, ME)
     assert view.member((5).to_bytes(8)) == Member("eu", int(MemberState.DRAINING))
 
 
@@ -150,8 +151,8 @@ BAD = {
 def test_what_no_origin_writes_is_skipped_and_reported(entry):
     view, alone = View(Tables()), View(Tables())
     around = raw(STOCK, "y\0", ROW)
-    apply_entries(DOT, [around], alone)
-    (skipped,) = apply_entries(DOT, [around, entry, around], view)
+    apply_entries(DOT, [around], alone, ME)
+    (skipped,) = apply_entries(DOT, [around, entry, around], view, ME)
     assert skipped.place == 1
     assert skipped.problem
     assert overlay_of(view) == overlay_of(alone)
@@ -161,24 +162,24 @@ def test_an_unknown_kind_stops_the_stream():
     """It is a newer version's: skipping it would lose it for good."""
     view = View(Tables())
     with pytest.raises(UnknownKind, match="event 000000000005:9 holds an entry of the unknown kind 6"):
-        apply_entries(DOT, [raw(6, "k", {})], view)
+        apply_entries(DOT, [raw(6, "k", {})], view, ME)
     assert not any(overlay_of(view).values())
 
 
 def test_an_update_that_only_some_states_cannot_take_is_no_skip():
     """Others may have taken it: the origin is quarantined instead, and nothing of this view is kept."""
     entry = raw(DOCUMENT, "o", DocumentUpdate(PANICS_AFTER_AN_EDIT))
-    assert apply_entries(DOT, [entry], View(Tables())) == []
+    assert apply_entries(DOT, [entry], View(Tables()), ME) == []
     view = View(Tables())
     record = edit(EMPTY_DOCUMENT, {"note": "hello"}, {"note": "hello world", "email": "a@b"}, 5).record
     view.put_document(b"o", record)
     with pytest.raises(ValueError, match="not an update"):
-        apply_entries(DOT, [entry], view)
+        apply_entries(DOT, [entry], view, ME)
 
 
 def test_decisions_on_a_claim_that_has_not_come_are_kept_and_listed_nowhere():
     view = View(Tables())
-    apply_entries(DOT, [raw(ORDER, "o", order(decisions=[DECISION]))], view)
+    apply_entries(DOT, [raw(ORDER, "o", order(decisions=[DECISION]))], view, ME)
     assert list(overlay_of(view)["orders"]) == [b"o"]
     assert not view.intents
     assert not view.by_time
@@ -214,11 +215,11 @@ def test_whatever_is_said_is_joined_once_or_skipped(entries):
     tables = Tables()
     said = [raw(*entry) for entry in entries]
     first = View(tables)
-    skipped = apply_entries(DOT, said, first)
+    skipped = apply_entries(DOT, said, first, ME)
     tables.write(first)
     check_indexes(tables.merged(View(tables)))
     again = View(tables)
-    assert apply_entries(DOT, said, again) == skipped
+    assert apply_entries(DOT, said, again, ME) == skipped
     assert tables.merged(again) == tables.merged(View(tables))
 
 
@@ -227,7 +228,7 @@ def test_whatever_is_said_is_joined_once_or_skipped(entries):
 def test_for_any_bytes_nothing_worse_than_skipping_follows(noise):
     view = View(Tables())
     try:
-        skipped = apply_entries(DOT, [msgspec.Raw(data) for data in noise], view)
+        skipped = apply_entries(DOT, [msgspec.Raw(data) for data in noise], view, ME)
     except UnknownKind:
         return
     assert len(skipped) == len(noise) or any(overlay_of(view).values())

@@ -172,6 +172,10 @@ class Cluster(RuleBasedStateMachine):
         for at in data.draw(st.lists(st.integers(0, max(0, len(frames) - 1)), max_size=6)) if frames else ():
             assert self.nodes[to].hear(frames[at].data) == []
 
+    @rule(replica=nodes)
+    def decide(self, replica):
+        self.nodes[replica].settle(self.now)
+
     @rule(to=nodes, origin=nodes)
     def catch_up(self, to, origin):
         for frame in self.nodes[origin].frames:
@@ -198,7 +202,7 @@ class Cluster(RuleBasedStateMachine):
         for data in dump["orders"].values():
             status = fold(decode_order(data))
             kinds = {conflict.kind for conflict in status.conflicts}
-            assert kinds <= {"RIVAL_CLAIMS", "BODY_MISMATCH", "PAYMENT_MISMATCH"}
+            assert kinds <= {"RIVAL_CLAIMS", "BODY_MISMATCH", "PAYMENT_MISMATCH", "REQUEST_MISMATCH"}
             assert 0 <= status.refund_due <= max(0, status.payments.kept)
 
     @rule()

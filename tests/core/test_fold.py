@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -34,12 +35,12 @@ from tests.kit.lattices import order_worlds
 
 # The same table as the engine's, drawn. "=" leaves the state; an empty cell is out of place.
 TABLE = """
-             CONFIRM    EXTEND  CANCEL     REDUCE  EXPIRE   HOLD_AGAIN  DECLINE  DUPLICATE  KEPT  HAND_OVER
-HELD         CONFIRMED  =       CANCELLED  =       EXPIRED  .           =        DUPLICATE  =     =
-CONFIRMED    .          .       CANCELLED  =       .        .           =        DUPLICATE  =     =
-CANCELLED    .          .       .          .       .        .           =        DUPLICATE  =     =
-EXPIRED      .          .       CANCELLED  .       .        HELD        =        DUPLICATE  =     =
-DUPLICATE    .          .       .          .       .        .           =        .          =     =
+             CONFIRM    EXTEND  CANCEL     REDUCE  EXPIRE   HOLD_AGAIN  DECLINE  DUPLICATE  KEPT     HAND_OVER
+HELD         CONFIRMED  =       CANCELLED  =       EXPIRED  .           =        DUPLICATE  =        =
+CONFIRMED    .          .       CANCELLED  =       .        .           =        DUPLICATE  =        =
+CANCELLED    .          .       .          .       .        .           =        DUPLICATE  =        =
+EXPIRED      .          .       CANCELLED  .       .        HELD        =        DUPLICATE  =        =
+DUPLICATE    .          .       .          .       .        .           =        .          EXPIRED  =
 """
 _HEADER, *_ROWS = TABLE.split("\n")[1:-1]
 CELLS = [
@@ -85,7 +86,23 @@ def test_the_drawing_is_the_whole_table():
     assert {kind for _, kind, _ in CELLS} == set(DecisionKind)
     assert not {*TRANSITIONS.values(), *(state for state, _ in TRANSITIONS)} & LATER
     drawn = {(s, k): s if cell == "=" else State[cell] for s, k, cell in CELLS if cell != "."}
-    assert drawn == {**TRANSITIONS, **{(state, kind): state for state in WAYS for kind in STATELESS}}
+    assert drawn == {**{(state, kind): state for state in WAYS for kind in STATELESS}, **TRANSITIONS}
+
+
+def test_the_docs_draw_the_same_table():
+    text = Path(__file__).parents[2].joinpath("docs/architecture.md").read_text(encoding="utf-8")
+    rows = [line.strip("|").split("|") for line in text.splitlines() if line.startswith("|")]
+    at = next(number for number, row in enumerate(rows) if row[0].strip() == "State")
+    kinds = [DecisionKind[cell.strip().upper().replace(" ", "_")] for cell in rows[at][1:]]
+    table = {row[0].strip(): row[1:] for row in rows[at + 2 : at + 2 + len(WAYS)]}
+    drawn = {
+        (State[name.upper()], kind): State[cell.strip().upper()]
+        for name, cells in table.items()
+        for kind, cell in zip(kinds, cells, strict=True)
+        if cell.strip()
+    }
+    kept = {(state, DecisionKind.KEPT): state for state in WAYS}
+    assert drawn == {**kept, **TRANSITIONS}
 
 
 @pytest.mark.parametrize(("state", "kind", "cell"), CELLS, ids=lambda part: getattr(part, "name", part))
@@ -182,12 +199,26 @@ def test_of_rivals_the_lowest_that_lives_counts(ended, counts, conflicts):
     assert all(set(conflict.claims) == {FIRST.dot, SECOND.dot, THIRD.dot} for conflict in status.conflicts)
 
 
-def test_the_claim_that_the_lowest_owner_keeps_counts():
-    keeps = chain(FIRST, DecisionKind.DUPLICATE, keep=str(THIRD.dot))
-    status = fold(OrderRecord((FIRST, SECOND, THIRD), (), keeps))
+@pytest.mark.parametrize("kind", [DecisionKind.CONFIRM, DecisionKind.EXTEND])
+def test_of_rivals_the_one_that_came_furthest_counts_of_equals_the_lowest(kind):
+    status = fold(OrderRecord((FIRST, SECOND, THIRD), (), chain(THIRD, kind)))
     assert status.counts is not None
-    assert status.counts.claim == THIRD
-    assert status.conflicts == ()
+    assert status.counts.claim == (THIRD if kind is DecisionKind.CONFIRM else FIRST)
+
+
+def test_a_claim_that_yielded_counts_no_more():
+    yields = chain(FIRST, DecisionKind.DUPLICATE, keep=str(THIRD.dot))
+    yields += chain(SECOND, DecisionKind.EXPIRE, DecisionKind.DUPLICATE, keep=str(THIRD.dot))
+    status = fold(OrderRecord((FIRST, SECOND, THIRD), (), yields))
+    assert status.counts is not None
+    assert (status.counts.claim, status.conflicts) == (THIRD, ())
+
+
+def test_a_claim_that_asks_its_rival_to_yield_stays_what_it_is():
+    asks = chain(FIRST, DecisionKind.DUPLICATE, keep=str(FIRST.dot), cites=str(SECOND.dot))
+    status = fold(OrderRecord((FIRST, SECOND), (), asks))
+    assert [(c.state, c.in_play) for c in status.claims] == [(State.HELD, True), (State.HELD, True)]
+    assert [conflict.kind for conflict in status.conflicts] == ["RIVAL_CLAIMS"]
 
 
 def test_different_bodies_under_one_id_are_told():

@@ -128,6 +128,7 @@ def _decision(decision: Decision) -> str:
         units(decision.lines),
         f"until {clock(decision.hold_until_ms)}" if decision.hold_until_ms else "",
         decision.reason,
+        f"keeps {dot(Dot.parse(decision.keep))}" if decision.keep else "",
         f"for {dot(Dot.parse(decision.cites))}" if decision.cites else "",
     )
 
@@ -155,6 +156,7 @@ def _status(status: OrderStatus) -> str:
         f"paid {money(status.payments.kept)}" if status.payments.kept else "",
         f"authorised {money(status.payments.authorized)}" if status.payments.authorized else "",
         f"refund due {money(status.refund_due)}" if status.refund_due else "",
+        *(f"declined {wish.request_id}: {why}" for wish, why in status.declined),
         *(f"conflict {conflict.kind}" for conflict in status.conflicts),
     )
 

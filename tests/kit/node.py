@@ -13,7 +13,7 @@ from tallystick.core.codec import encode
 from tallystick.core.frame import Frame, decode_events, decode_frame, encode_frame, follows
 from tallystick.core.limits import Limits
 from tallystick.core.replica.apply import Skipped, apply_entries
-from tallystick.core.replica.commands import Command
+from tallystick.core.replica.commands import Command, Settle
 from tallystick.core.replica.outcome import Entry, EntryKind, Now, Outcome
 from tallystick.core.replica.step import Replica
 from tallystick.core.replica.view import View
@@ -85,6 +85,7 @@ class Node:
         self.frames: list[Frame] = []
         self.sealed_deps: dict[int, Head] = {}
         self.last_hlc = 0
+        self.unsettled: dict[str, None] = {}
         self._begin()
 
     def _begin(self) -> None:
@@ -140,22 +141,30 @@ class Node:
         if not met or not follows(frame, self.vector.get(frame.origin, EMPTY_HEAD)):
             return []
         view = View(self.tables)
-        skipped = apply_frame(frame, view)
+        skipped = apply_frame(frame, view, self.id)
+        self.unsettled |= view.unsettled
         self.tables.write(view)
         self.vector = join_vectors(self.vector, {frame.origin: frame.head})
         return skipped
+
+    def settle(self, now_ms: int) -> None:
+        """Decide what others' frames called for."""
+        orders, self.unsettled = self.unsettled, {}
+        for order_id in orders:
+            self.step(Settle(order_id), now_ms)
+        self.commit()
 
     def dump(self) -> Dump:
         """Everything stored, with the current group in it."""
         return self.tables.merged(self.view)
 
 
-def apply_frame(frame: Frame, view: View) -> list[Skipped]:
-    """Apply every event of a frame."""
+def apply_frame(frame: Frame, view: View, me: int) -> list[Skipped]:
+    """Apply every event of a frame at the replica `me`."""
     return [
         problem
         for index, entries in enumerate(decode_events(frame))
-        for problem in apply_entries(frame.dot(index), entries, view)
+        for problem in apply_entries(frame.dot(index), entries, view, me)
     ]
 
 
@@ -164,6 +173,30 @@ def rebuilt(frames: Iterable[Frame]) -> Dump:
     tables = Tables()
     for frame in frames:
         view = View(tables)
-        assert apply_frame(frame, view) == []
+        assert apply_frame(frame, view, 0) == []
         tables.write(view)
     return tables.merged(View(tables))
+
+
+def exchange(*nodes: Node) -> bool:
+    """Deliver all frames to all; answers whether any was news."""
+    news = False
+    for to in nodes:
+        for origin in nodes:
+            origin.commit()
+            for frame in origin.frames:
+                if frame.last > to.vector.get(origin.id, EMPTY_HEAD).seq:
+                    assert to.hear(frame.data) == []
+                    news = True
+    return news
+
+
+def settle_all(*nodes: Node, now: int) -> None:
+    """Until nobody has anything to write."""
+    for _ in range(30):
+        news = exchange(*nodes)
+        for node in nodes:
+            node.settle(now)
+        if not news and not any(node.unsettled for node in nodes) and not exchange(*nodes):
+            return
+    raise AssertionError("the owners never come to an end")

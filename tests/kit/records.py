@@ -46,6 +46,8 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
         fields = msgspec.structs.fields(kind)
         return st.builds(kind, **{field.name: values_of(field.type) for field in fields})
     arguments = get_args(kind)
+    if type(None) in arguments:
+        return st.one_of(*(st.none() if part is type(None) else values_of(part) for part in arguments))
     if get_origin(kind) is dict:
         return st.dictionaries(values_of(arguments[0]), values_of(arguments[1]), max_size=4)
     if get_origin(kind) is tuple and arguments[-1] is Ellipsis:

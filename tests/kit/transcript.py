@@ -5,6 +5,10 @@
     confirm o1 as r1     extend o1 as r2 by 60 s     cancel o1 as r3: 1 of line 1 because too big
     pay o1 p1 captured 20.00              edit o1 as e1: note = call first; tags. cleared
     wait 15 min      sweep      commit      crash      show o1
+    meet      settle
+
+All happens at node 7 unless another is named; when nodes meet each hears all frames of the others, and to
+settle is to decide what those called for, everywhere, until nothing is open.
 
 An order may also have `; discount 4.00` and `; note some words`. Between nodes:
 
@@ -20,12 +24,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import permutations
 from typing import Any
 
+from tallystick.core.clock import EMPTY_HEAD
 from tallystick.core.errors import Refused
 from tallystick.core.members import node_name
-from tallystick.core.order.document import show
+from tallystick.core.order.document import EMPTY_DOCUMENT, show
 from tallystick.core.order.facts import Adjustment, AdjustmentKind, Body, ConfirmWhen, Line, PaymentKind
+from tallystick.core.order.others import OrderName, fold_named
 from tallystick.core.order.status import fold
 from tallystick.core.replica import commands
 from tallystick.core.replica.commands import Command
@@ -88,21 +95,6 @@ class Transcript:
             if stock != before.get(key, self.node.tables.stock(key)):
                 yield f"stock {item(*split_stock_key(key))}: {describe(totals(stock))}{tokens(stock)}"
 
-    def meet(self, line: str) -> Iterator[str]:
-        """Everybody hears everybody's frames."""
-        for node in self.nodes.values():
-            node.commit()
-        before = {node.id: dict(node.tables.rows["stock"]) for node in self.nodes.values()}
-        for _ in self.nodes:
-            for node in self.nodes.values():
-                for frame in [frame for other in self.nodes.values() for frame in other.frames]:
-                    node.hear(frame.data)
-        told = self.node.tables.rows["stock"]
-        assert all(node.tables.rows["stock"] == told for node in self.nodes.values())
-        for key, stock in sorted(told.items()):
-            if any(known.get(key) != stock for known in before.values()):
-                yield f"stock {item(*split_stock_key(key))}: {describe(totals(stock))}{tokens(stock)}"
-
     def wait(self, line: str) -> Iterator[str]:
         for node in self.nodes.values():
             node.commit()
@@ -119,16 +111,56 @@ class Transcript:
         self.node.commit()
         yield f"{len(self.node.frames)} frames"
 
+    def meet(self, line: str) -> Iterator[str]:
+        """Every node hears every frame."""
+        for node in self.nodes.values():
+            node.commit()
+        before = {node.id: dict(node.tables.rows["stock"]) for node in self.nodes.values()}
+        heard = 0
+        for _ in self.nodes:
+            for node, peer in permutations(self.nodes.values(), 2):
+                for frame in peer.frames:
+                    if frame.last > node.vector.get(peer.id, EMPTY_HEAD).seq:
+                        assert node.hear(frame.data) == []
+                        heard += 1
+        yield f"{heard} frames are heard"
+        told = self.node.tables.rows["stock"]
+        assert all(node.tables.rows["stock"] == told for node in self.nodes.values())
+        for key, stock in sorted(told.items()):
+            if any(known.get(key) != stock for known in before.values()):
+                yield f"stock {item(*split_stock_key(key))}: {describe(totals(stock))}{tokens(stock)}"
+
+    def settle(self, line: str) -> Iterator[str]:
+        """Every owner decides, and hears of the others' decisions, until nothing is open. Of a stock item:
+        what came in pays what is missing."""
+        if line != "settle":
+            yield from self.step(_settle(line))
+            return
+        while any(node.unsettled for node in self.nodes.values()):
+            for number, node in sorted(self.nodes.items()):
+                self.node = node
+                orders, node.unsettled = node.unsettled, {}
+                for order_id in orders:
+                    for answer in self.step(commands.Settle(order_id)):
+                        if answer != "as before: nothing was written":
+                            yield f"{number:x} {answer}"
+            self.node = self.nodes[ME]
+            yield from self.meet(line)
+
     def crash(self, line: str) -> Iterator[str]:
         lost = len(self.node.events)
         self.node.crash()
         yield f"{lost} events are lost"
 
     def show(self, line: str) -> Iterator[str]:
-        key = line.split()[1].encode()
-        status = fold(self.node.view.order(key))
-        yield f"{key.decode()} is {describe(status)}"
-        details = show(self.node.view.document(key), status.counts.body.details if status.counts else {})
+        text = line.split()[1]
+        name = OrderName.parse(text)
+        key = name.order_id.encode()
+        status = fold_named(self.node.view.order(key), name.dot)
+        assert status is not None
+        yield f"{text} is {describe(status)}"
+        document = EMPTY_DOCUMENT if name.dot else self.node.view.document(key)
+        details = show(document, status.counts.body.details if status.counts else {})
         yield from (f"{name} = {value}" for name, value in details.items())
 
 
@@ -279,13 +311,13 @@ _COMMANDS: dict[str, Callable[[str], Command]] = {
     "move": _move,
     "grant": _grant,
     "rebalance": _rebalance,
-    "settle": _settle,
 }
 _EVENTS: dict[str, Callable[[Transcript, str], Iterator[str]]] = {
     "wait": Transcript.wait,
     "sweep": Transcript.sweep,
     "commit": Transcript.commit,
     "crash": Transcript.crash,
-    "show": Transcript.show,
     "meet": Transcript.meet,
+    "settle": Transcript.settle,
+    "show": Transcript.show,
 }

@@ -67,7 +67,7 @@ class Joined:
         """Apply all of a frame; nothing in our own frames may be skipped."""
         view = View(self)
         for index, entries in enumerate(decode_events(frame)):
-            assert apply_entries(frame.dot(index), entries, view) == []
+            assert apply_entries(frame.dot(index), entries, view, frame.origin) == []
         overlay: dict[Table, Any] = {
             Table.ORDERS: view.orders,
             Table.RECEIPTS: view.bookings,

@@ -1,14 +1,14 @@
 """Digests of the state, by which replicas prove to each other that they agree: all the time, under load too.
 
-Every record falls into one of 4,096 buckets. A bucket has two sums, both commutative, so that they are kept up
-to date by what changes alone: of what *touched* it (a hash of the frame for each entry that it had for the
+Every record falls into one of 4,096 buckets. A bucket has two sums, both commutative, so that they are kept
+up to date by what changes alone: of what *touched* it (a hash of the frame for each entry that it had for the
 bucket) and of what is *in* it (a hash of each record as it stands). Whoever was touched by the same must hold
-the same: two replicas compare the second sum wherever the first is equal, and a difference there is a fault of
-somebody's code or disk.
+the same: two replicas compare the second sum wherever the first is equal, and a difference there is a fault
+of somebody's code or disk.
 
-Sources: Merkle's trees as Dynamo uses them for anti-entropy (DeCandia et al., 2007), flattened; sums of hashes
-modulo 2^128 in place of a tree's (Bellare and Micciancio, *Incremental Cryptography*, 1997: AdHash), which
-need no order.
+Sources: Merkle's trees as Dynamo uses them for anti-entropy (DeCandia et al., 2007), flattened; sums of
+hashes modulo 2^128 in place of a tree's (Bellare and Micciancio, *Incremental Cryptography*, 1997: AdHash),
+which need no order.
 """
 
 from __future__ import annotations

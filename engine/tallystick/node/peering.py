@@ -156,9 +156,10 @@ class Peering:
 
     def _apply(self, frame: Frame, view: View) -> tuple[str, str] | None:
         """Answers a reason and a sentence if it can't be joined."""
+        me = self.replicator.me.replica
         try:
             for place, entries in enumerate(decode_events(frame)):
-                for skipped in apply_entries(frame.dot(place), entries, view):
+                for skipped in apply_entries(frame.dot(place), entries, view, me):
                     log.error("an entry was skipped", event=str(frame.dot(place)), problem=skipped.problem)
         except FrameError as problem:
             # Judged from the frame's bytes alone, so everybody passes over the same.

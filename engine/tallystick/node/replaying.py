@@ -17,8 +17,8 @@ from tallystick.core.codec import DecodeError
 from tallystick.core.frame import Frame, FrameError, decode_events, decode_frame, verify_chain
 from tallystick.core.order.facts import OrderRecord, decode_customer, decode_order
 from tallystick.core.order.status import TRANSITIONS, State, fold
-from tallystick.core.replica.deciding import index_place
 from tallystick.core.replica.keys import customer_prefix, frame_key, status_prefix, time_key
+from tallystick.core.replica.listing import index_place
 from tallystick.core.replica.outcome import EntryKind
 from tallystick.core.replica.reading import UNREADABLE, read_entry, read_order, read_row
 from tallystick.core.replica.view import View

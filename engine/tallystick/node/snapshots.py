@@ -15,7 +15,8 @@ from tallystick.core.codec import Record, decode, encode
 from tallystick.core.members import Member, join_members
 from tallystick.core.order.document import join_documents
 from tallystick.core.order.facts import decode_order, join_orders
-from tallystick.core.replica.deciding import write_order
+from tallystick.core.order.status import fold
+from tallystick.core.replica.listing import write_order
 from tallystick.core.replica.view import View, decode_document
 from tallystick.core.replication.messages import SnapshotChunk
 from tallystick.core.stock.receipts import BookingRecord, join_bookings
@@ -105,7 +106,7 @@ def _join_stock(view: View, key: bytes, payload: bytes) -> None:
 
 def _join_order(view: View, key: bytes, payload: bytes) -> None:
     before = view.order(key)
-    write_order(view, key.decode(), before, join_orders(before, decode_order(payload)))
+    write_order(view, key.decode(), fold(before), fold(join_orders(before, decode_order(payload))))
 
 
 def _join_bookings(view: View, key: bytes, payload: bytes) -> None:

@@ -22,7 +22,7 @@ from tallystick.core.order.money import Payments
 from tallystick.core.order.status import TRANSITIONS, ClaimStatus, State
 
 UNSHIPPED = {State.HELD, State.CONFIRMED}
-_COMES_IN = {PaymentKind.AUTHORIZED, PaymentKind.CAPTURED}
+COMES_IN = {PaymentKind.AUTHORIZED, PaymentKind.CAPTURED}
 
 
 class Draft(NamedTuple):
@@ -33,6 +33,8 @@ class Draft(NamedTuple):
     lines: LineQuantities = ()
     hold_until_ms: int = 0
     reason: str = ""
+    keep: str = ""
+    payments: int | None = None
 
 
 def hold_ms(status: ClaimStatus) -> int:
@@ -64,7 +66,7 @@ def may_hold_again(status: ClaimStatus, told: Intent, payments: Payments) -> boo
 
     Money that goes back, or did not come, asks for nothing.
     """
-    if status.state is not State.EXPIRED or told.payment_kind not in _COMES_IN:
+    if status.state is not State.EXPIRED or told.payment_kind not in COMES_IN:
         return False
     if status.body.confirm_when == ConfirmWhen.BY_HAND:
         return payments.kept >= status.price > 0

@@ -206,12 +206,15 @@ class Decision(
         "reason": "w",
         "keep": "p",
         "next_owner": "o",
+        "payments": "m",
     },
 ):
     """One step of the chain of the claim (`claim_replica`, `claim_seq`).
 
-    `cites` is the dot of the intent that it answers, as text; `lines` the units of a REDUCE; `keep` the
-    dot of the claim that a DUPLICATE keeps; `next_owner` the replica of a HAND_OVER.
+    `cites` is the dot of the intent or of the rival claim that it answers, as text; `lines` the units of a
+    REDUCE; `keep` the dot of the claim that a DUPLICATE keeps: its own while it asks the cited one to yield;
+    `next_owner` the replica of a HAND_OVER; `payments` how many had come in when an EXPIRE was written, None
+    where that was not counted yet.
     """
 
     claim_replica: int
@@ -227,6 +230,7 @@ class Decision(
     reason: str = ""
     keep: str = ""
     next_owner: int = 0
+    payments: int | None = None
 
     @property
     def dot(self) -> Dot:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 from tallystick.core.codec import encode
 from tallystick.core.errors import IdReused, InvalidField, LimitReached, NotFound, StaleEtag
 from tallystick.core.limits import CELL_MAX, Limits
-from tallystick.core.order.decisions import Draft
 from tallystick.core.order.document import edit, etag, show
 from tallystick.core.order.facts import (
-    DecisionKind,
+    EMPTY_ORDER,
     Intent,
     IntentKind,
     OrderRecord,
     PaymentKind,
     body_hash,
 )
-from tallystick.core.order.status import OrderStatus, State, fold
+from tallystick.core.order.others import OrderName, fold_alone, fold_named
+from tallystick.core.order.status import OrderStatus, State
 from tallystick.core.order.validate import (
     check_details,
     check_groups,
@@ -36,7 +36,7 @@ from tallystick.core.replica.commands import (
     OrderWrite,
     RecordPayment,
 )
-from tallystick.core.replica.deciding import finish_order
+from tallystick.core.replica.deciding import Desk, finish_order, is_for_others
 from tallystick.core.replica.keys import order_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.view import View
@@ -106,6 +106,8 @@ def edit_order(replica: Replica, command: EditOrder, now: Now, view: View) -> Ou
     check_details("details", command.changes, replica.limits)
     check_groups("update_mask", command.replaced)
     status = _order(replica, command, view, "request_id")
+    if OrderName.parse(command.order_id).dot:
+        raise InvalidField("order_id", "names an order beside the one that has the id: it keeps its details")
     key = order_key(command.order_id)
     document = view.document(key)
     placed = status.counts.body.details if status.counts else {}
@@ -146,25 +148,20 @@ def edit_order(replica: Replica, command: EditOrder, now: Now, view: View) -> Ou
 def expire_hold(replica: Replica, command: ExpireHold, now: Now, view: View) -> Outcome:
     """Let go of a hold whose time is over: of claims that are this replica's, on its own clock."""
     record = view.order(order_key(command.order_id))
-    due = {
-        claim.dot: Draft(DecisionKind.EXPIRE)
-        for claim in fold(record).claims
-        if claim.state is State.HELD and claim.owner == replica.replica and claim.hold_until_ms <= now.ms
-    }
-    if not due:
-        return Outcome((), command.order_id, record, replayed=True)
-    return finish_order(replica, command.order_id, record, OrderRecord(), now, view, first=due)
+    desk = Desk(replica.replica, now, expiring=True)
+    return finish_order(command.order_id, record, EMPTY_ORDER, view, desk)
 
 
 def _order(
     replica: Replica, command: OrderWrite, view: View, id_field: str, *, must_exist: bool = True
 ) -> OrderStatus:
     """The order a command names. Raises NotFound, and InvalidField for ids that can't be."""
-    check_id("order_id", command.order_id, replica.limits)
+    name = OrderName.parse(command.order_id)
+    check_id("order_id", name.order_id, replica.limits)
     check_id(id_field, command.request_id, replica.limits)
     check_text("actor", command.actor, replica.limits.customer_bytes_max)
-    status = fold(view.order(order_key(command.order_id)))
-    if must_exist and not status.claims:
+    status = fold_named(view.order(order_key(name.order_id)), name.dot)
+    if status is None or (must_exist and not status.claims):
         raise NotFound(
             "ORDER_NOT_FOUND",
             f"no order {command.order_id} is known here",
@@ -208,13 +205,13 @@ def _unless(command: OrderWrite, status: OrderStatus, state: State) -> Outcome |
     return Outcome((), command.order_id, status.record, replayed=True) if status.state is state else None
 
 
-def _check_room(limits: Limits, order_id: str, status: OrderStatus, intent: Intent, view: View) -> None:
+def _check_room(limits: Limits, order_id: str, known: OrderRecord, intent: Intent, view: View) -> None:
     """Raises LimitReached for a fact too many. Money that moved and the end of the order find room longer."""
-    facts = len(status.record.intents)
+    facts = len(known.intents)
     last = intent.kind == IntentKind.PAYMENT or (intent.kind == IntentKind.CANCEL and not intent.lines)
     bytes_max = limits.record_bytes_max * (2 if last else 1)
     size = len(view.order_bytes(order_key(order_id)) or b"")
-    facts_max = limits.history_max if status.claims else min(limits.early_wishes_max, limits.history_max)
+    facts_max = limits.history_max if known.claims else min(limits.early_wishes_max, limits.history_max)
     if facts >= facts_max or size > bytes_max:
         raise LimitReached(
             "HISTORY_FULL",
@@ -228,6 +225,13 @@ def _record(
 ) -> Outcome:
     """Write the intent and what follows from it. Raises LimitReached, and Refused for a wish that must be
     declined."""
-    _check_room(replica.limits, command.order_id, status, intent, view)
-    delta = OrderRecord((), (intent,))
-    return finish_order(replica, command.order_id, status.record, delta, now, view, asked=intent)
+    order_id, dot = OrderName.parse(command.order_id)
+    known = status.record if dot is None else view.order(order_key(order_id))
+    _check_room(replica.limits, order_id, known, intent, view)
+    desk = Desk(replica.replica, now, intent)
+    outcome = finish_order(order_id, known, OrderRecord((), (intent,)), view, desk)
+    if dot is None:
+        return outcome
+    after = fold_alone(outcome.record, intent.body_hash)
+    recorded = is_for_others(after, intent, replica.replica)
+    return outcome._replace(order_id=command.order_id, record=after.record, recorded=recorded)

@@ -76,6 +76,12 @@ class ExpireHold(NamedTuple):
     order_id: str
 
 
+class Settle(NamedTuple):
+    """The owner at work: decide what was recorded elsewhere about the order, rivals included."""
+
+    order_id: str
+
+
 class ReceiveStock(NamedTuple):
     """Book goods in at `node`. Their tokens stay there, or are shared over members by `split`'s weights."""
 
@@ -167,6 +173,7 @@ class SettleIn(NamedTuple):
 OrderWrite = ConfirmOrder | ExtendHold | RecordPayment | CancelOrder | EditOrder
 StockWrite = ReceiveStock | AdjustStock | SetOverbooking | MoveTokens
 TokenWrite = GrantTokens | Rebalance | SettleStock
-"""What nodes do among themselves: no caller waits for it."""
 MemberWrite = Found | Admit | SettleIn
-Command = PlaceOrder | OrderWrite | StockWrite | TokenWrite | ExpireHold | MemberWrite
+OwnWrite = ExpireHold | Settle | TokenWrite | MemberWrite
+"""What nodes do of themselves: no caller waits for it."""
+Command = PlaceOrder | OrderWrite | StockWrite | OwnWrite

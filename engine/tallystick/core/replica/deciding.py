@@ -6,12 +6,9 @@ nothing done when its caller is here to hear it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-from tallystick.core.clock import Dot
-from tallystick.core.codec import encode
-from tallystick.core.errors import InvalidField, Refused, WrongState
+from tallystick.core.errors import InvalidField, LimitReached, Refused, WrongState
 from tallystick.core.order.decisions import (
     Draft,
     confirms_by_itself,
@@ -20,6 +17,7 @@ from tallystick.core.order.decisions import (
     may_hold_again,
 )
 from tallystick.core.order.facts import (
+    EMPTY_ORDER,
     Decision,
     DecisionKind,
     Intent,
@@ -27,52 +25,84 @@ from tallystick.core.order.facts import (
     OrderRecord,
     join_orders,
 )
-from tallystick.core.order.status import ClaimStatus, OrderStatus, State, fold, open_wishes
-from tallystick.core.replica.keys import expiry_key, order_key
+from tallystick.core.order.money import Payments, sum_payments
+from tallystick.core.order.rivals import decide_rivals, held_back, rivals_in_play
+from tallystick.core.order.status import (
+    WISHES,
+    ClaimStatus,
+    OrderStatus,
+    State,
+    fold,
+    open_wishes,
+)
+from tallystick.core.order.waiting import is_open, payments_in, payments_of, unseen_payment
+from tallystick.core.replica.listing import write_order
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.tokens import demand, live_lines, move_tokens
-from tallystick.core.replica.view import IndexPlace, View
+from tallystick.core.replica.view import View
 from tallystick.core.stock.rights import rights
 
-if TYPE_CHECKING:
-    from tallystick.core.replica.step import Replica
-
-Steps = list[tuple[ClaimStatus, Decision]]
-"""Decisions with the claim as it was before each."""
-
-NOTHING_FIRST: Mapping[Dot, Draft] = {}
+_UNSETTLED_BY_MONEY = {State.HELD, State.EXPIRED}
 
 
-def finish_order(
-    replica: Replica,
-    order_id: str,
-    before: OrderRecord,
-    delta: OrderRecord,
-    now: Now,
-    view: View,
-    *,
-    asked: Intent | None = None,
-    first: Mapping[Dot, Draft] = NOTHING_FIRST,
-) -> Outcome:
+class Desk(NamedTuple):
+    """What an owner decides with: who he is, when it is, and what makes him look.
+
+    `asked` is the intent whose caller waits: if it must be declined, Refused is raised instead. `expiring` is
+    the sweeper: what is due ends. `settling` says that no caller waits: what was recorded elsewhere is looked
+    at, payments too that ask for another hold, and nothing is refused.
+    """
+
+    replica: int
+    now: Now
+    asked: Intent | None = None
+    expiring: bool = False
+    settling: bool = False
+
+
+def finish_order(order_id: str, before: OrderRecord, delta: OrderRecord, view: View, desk: Desk) -> Outcome:
     """Join `delta` to the order, decide what is ours to decide, move the tokens, keep the indexes.
 
-    `asked` is the intent whose caller waits: if it must be declined, Refused is raised instead. `first`
-    has decisions to begin with, by claim (the sweeper's).
+    Raises Refused, before the first write; not when settling: then a decision that finds a counter full is
+    left open, and the outcome says so.
     """
+    was = fold(before)
     record = join_orders(before, delta)
-    steps: Steps = []
-    for status in fold(record).claims:
-        if status.owner == replica.replica:
-            record = _decide(replica, order_id, record, status, now, view, asked, first, steps)
     # Rows are worked out before the first write: a full counter refuses the whole event.
     planned = view.fork()
-    for status, decision in steps:
-        move_tokens(planned, replica.replica, status, decision)
+    status = fold(record)
+    decided: list[Decision] = []
+    left_open = ""
+    asked = str(desk.asked.dot) if desk.asked is not None else None
+    while (step := _next_step(status, planned, desk)) is not None:
+        claim, draft = step
+        if draft.kind is DecisionKind.DECLINE and draft.cites == asked:
+            raise refuse(draft.reason, order_id)
+        decision = _decision(claim, draft, desk)
+        moved = planned.fork()
+        try:
+            move_tokens(moved, desk.replica, claim, decision)
+        except LimitReached as full:
+            if not desk.settling:
+                raise
+            left_open = full.message
+            break
+        planned.adopt(moved)
+        decided.append(decision)
+        record = join_orders(record, OrderRecord((), (), (decision,)))
+        status = fold(record)
+    written = join_orders(delta, OrderRecord((), (), tuple(decided)))
+    if written == EMPTY_ORDER:
+        return Outcome((), order_id, record, replayed=True, left_open=left_open)
     view.adopt(planned)
-    written = join_orders(delta, OrderRecord((), (), tuple(decision for _, decision in steps)))
-    after = write_order(view, order_id, before, record)
-    recorded = asked is not None and bool(record.claims) and not _owns_one(after, replica.replica)
-    return Outcome(((int(EntryKind.ORDER), order_id, written),), order_id, record, recorded=recorded)
+    write_order(view, order_id, was, status)
+    return Outcome(
+        ((int(EntryKind.ORDER), order_id, written),),
+        order_id,
+        record,
+        recorded=desk.asked is not None and is_for_others(status, desk.asked, desk.replica),
+        left_open=left_open,
+    )
 
 
 def refuse(reason: str, order_id: str) -> Refused:
@@ -91,92 +121,86 @@ def refuse(reason: str, order_id: str) -> Refused:
     )
 
 
-def _decide(
-    replica: Replica,
-    order_id: str,
-    record: OrderRecord,
-    status: ClaimStatus,
-    now: Now,
-    view: View,
-    asked: Intent | None,
-    first: Mapping[Dot, Draft],
-    steps: Steps,
-) -> OrderRecord:
-    """Write one claim's decisions until nothing is left to decide; answers the record with them."""
-    dot = status.dot
-    draft = first.get(dot) or _next_draft(replica, record, status, now, view, asked)
-    while draft is not None:
-        if draft.kind is DecisionKind.DECLINE and asked is not None and draft.cites == str(asked.dot):
-            raise refuse(draft.reason, order_id)
-        decision = Decision(
-            dot.replica,
-            dot.seq,
-            status.decided + 1,
-            int(draft.kind),
-            replica.replica,
-            now.seq,
-            now.hlc,
-            draft.cites,
-            draft.lines,
-            draft.hold_until_ms,
-            draft.reason,
-        )
-        steps.append((status, decision))
-        record = join_orders(record, OrderRecord((), (), (decision,)))
-        status = next(claim for claim in fold(record).claims if claim.dot == dot)
-        draft = _next_draft(replica, record, status, now, view, asked)
-    return record
+def may_settle(status: OrderStatus, me: int) -> bool:
+    """Whether `settle_order` could find something to write."""
+    return any(claim.owner == me and is_open(status, claim) for claim in status.claims)
 
 
-def _next_draft(
-    replica: Replica, record: OrderRecord, status: ClaimStatus, now: Now, view: View, asked: Intent | None
-) -> Draft | None:
-    for wish in open_wishes(record, status):
-        return decide_wish(status, wish, now.ms)
-    payments = fold(record).payments
-    if confirms_by_itself(status, payments):
-        return Draft(DecisionKind.CONFIRM)
-    told = asked if asked is not None and asked.kind == IntentKind.PAYMENT else None
-    if told and str(told.dot) not in status.cited and may_hold_again(status, told, payments):
-        units = demand(status.body, live_lines(status))
-        if all(rights(view.stock_of(key), replica.replica) >= count for key, count in units.items()):
-            return Draft(DecisionKind.HOLD_AGAIN, str(told.dot), hold_until_ms=now.ms + hold_ms(status))
+def _next_step(status: OrderStatus, view: View, desk: Desk) -> tuple[ClaimStatus, Draft] | None:
+    """A claim of ours and the next decision on it; None when nothing is left to decide."""
+    for claim in status.claims:
+        if claim.owner == desk.replica:
+            draft = _next_draft(status, claim, view, desk)
+            if draft is not None:
+                return claim, draft
     return None
 
 
-def write_order(view: View, order_id: str, before: OrderRecord, record: OrderRecord) -> OrderStatus:
-    """Put an order that was `before` and is `record` now into the table and the indexes; answers its status.
+def _next_draft(status: OrderStatus, claim: ClaimStatus, view: View, desk: Desk) -> Draft | None:
+    """Rivals come first, then what callers wish, then what the money says, then the clock."""
+    rivals = rivals_in_play(claim, status.claims) if len(status.claims) > 1 else []
+    answer = decide_rivals(claim, status.claims) if len(status.claims) > 1 else None
+    if answer is not None or not claim.in_play:
+        return answer
+    waits = held_back(rivals)
+    for wish in open_wishes(status.record, claim):
+        draft = decide_wish(claim, wish, desk.now.ms)
+        if draft.kind not in waits:
+            return draft
+    if claim.state not in _UNSETTLED_BY_MONEY:
+        return None
+    facts = payments_of(status.record, claim)
+    payments = sum_payments(facts) if facts else Payments()
+    if DecisionKind.CONFIRM not in waits and confirms_by_itself(claim, payments):
+        return Draft(DecisionKind.CONFIRM)
+    told = unseen_payment(claim, facts) if desk.settling else _told(desk)
+    if told is not None and str(told.dot) not in claim.cited and may_hold_again(claim, told, payments):
+        return None if DecisionKind.HOLD_AGAIN in waits else _hold_again(claim, told, view, desk)
+    due = claim.state is State.HELD and claim.hold_until_ms <= desk.now.ms
+    if desk.expiring and due and DecisionKind.EXPIRE not in waits:
+        return Draft(DecisionKind.EXPIRE, payments=len(payments_in(facts)))
+    return None
 
-    `expiry` lists every open hold, whoever owns it; `intents` the orders that have wishes and no placing.
-    """
-    key = order_key(order_id)
-    view.orders[key] = encode(record)
-    was, after = fold(before), fold(record)
-    held_before = _expiries(was.claims, order_id)
-    held_after = _expiries(after.claims, order_id)
-    for expiry in held_before - held_after:
-        view.expiry[expiry] = None
-    for expiry in held_after - held_before:
-        view.expiry[expiry] = b""
-    place = index_place(after)
-    if place:
-        view.move_index(key, index_place(was), place)
-        if not was.counts and before.intents:
-            view.intents[key] = None
-    elif record.intents:
-        view.intents[key] = b""
-    return after
+
+def _told(desk: Desk) -> Intent | None:
+    """The payment whose caller waits."""
+    return desk.asked if desk.asked is not None and desk.asked.kind == IntentKind.PAYMENT else None
 
 
-def index_place(status: OrderStatus) -> IndexPlace | None:
-    """Where an order belongs in the indexes; nowhere before it is placed."""
+def _hold_again(claim: ClaimStatus, told: Intent, view: View, desk: Desk) -> Draft | None:
+    """Another hold for a paid order, if its units can be had here."""
+    units = demand(claim.body, live_lines(claim))
+    if any(rights(view.stock_of(key), desk.replica) < count for key, count in units.items()):
+        return None
+    until = desk.now.ms + hold_ms(claim)
+    return Draft(DecisionKind.HOLD_AGAIN, str(told.dot), hold_until_ms=until)
+
+
+def _decision(claim: ClaimStatus, draft: Draft, desk: Desk) -> Decision:
+    dot, now = claim.dot, desk.now
+    return Decision(
+        dot.replica,
+        dot.seq,
+        claim.decided + 1,
+        int(draft.kind),
+        desk.replica,
+        now.seq,
+        now.hlc,
+        draft.cites,
+        draft.lines,
+        draft.hold_until_ms,
+        draft.reason,
+        draft.keep,
+        payments=draft.payments,
+    )
+
+
+def is_for_others(status: OrderStatus, asked: Intent, me: int) -> bool:
+    """Whether what was asked is for another owner to decide, or for us later: a rival has to answer first."""
     counts = status.counts
-    return IndexPlace(counts.state, counts.claim.hlc, counts.body.customer) if counts else None
-
-
-def _expiries(claims: Iterable[ClaimStatus], order_id: str) -> set[bytes]:
-    return {expiry_key(claim.hold_until_ms, order_id) for claim in claims if claim.state is State.HELD}
-
-
-def _owns_one(status: OrderStatus, replica: int) -> bool:
-    return any(claim.owner == replica for claim in status.claims)
+    if counts is None or asked.kind == IntentKind.EDIT:
+        return False
+    if asked.kind in WISHES:
+        name = (asked.kind, asked.request_id)
+        return any((wish.kind, wish.request_id) == name for wish in open_wishes(status.record, counts))
+    return counts.owner != me

@@ -40,10 +40,11 @@ class Now(NamedTuple):
 class Outcome(NamedTuple):
     """The result of one event. One that `writes` nothing took no sequence number: nothing was left to do.
 
-    `recorded` says that the order's owner is somebody else, who will decide. `moved` has the tokens that went
-    to other replicas by a grant, a move, a split receipt or a rebalancing; `settled` the units that paid what
-    was missing, when that was all there was to do. Both change stock rows alone, which the frame gets with
-    its last event.
+    `recorded` says that it is not decided: the owner is somebody else, or a rival has to answer first.
+    `moved` has the tokens that went to other replicas by a grant, a move, a split receipt or a rebalancing;
+    `settled` the units that paid what was missing, when that was all there was to do. Both change stock rows
+    alone, which the frame gets with its last event. `left_open` says why a decision that is due could not be
+    written (settling).
     """
 
     entries: tuple[Entry, ...] = ()
@@ -54,6 +55,7 @@ class Outcome(NamedTuple):
     recorded: bool = False
     moved: Moved = ()
     settled: int = 0
+    left_open: str = ""
 
     @property
     def writes(self) -> bool:

@@ -22,12 +22,14 @@ from tallystick.core.order.facts import (
     OrderRecord,
     Placed,
     ShortageMode,
+    body_hash,
     decode_order,
 )
-from tallystick.core.order.status import State
+from tallystick.core.order.others import OrderName, narrow
+from tallystick.core.order.status import State, fold
 from tallystick.core.order.validate import check_body, check_id, check_text
 from tallystick.core.replica.commands import PlaceOrder
-from tallystick.core.replica.deciding import finish_order
+from tallystick.core.replica.deciding import Desk, finish_order
 from tallystick.core.replica.keys import expiry_key, split_stock_key, stock_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
 from tallystick.core.replica.view import View
@@ -98,13 +100,18 @@ def _place(
         replica.replica, now.seq, now.hlc, Placed(msgspec.Raw(data), command.actor, hold_until, short)
     )
     delta = OrderRecord((claim,))
-    return finish_order(replica, command.order_id, record, delta, now, view)
+    return finish_order(command.order_id, record, delta, view, Desk(replica.replica, now))
 
 
 def _placed_before(order_id: str, record: OrderRecord, data: bytes) -> Outcome:
     """The id is known: the same order is answered as it stands now, another is refused."""
-    if any(bytes(claim.placed.body) == data for claim in record.claims):
-        return Outcome((), order_id, record, replayed=True)
+    same = [claim.dot for claim in record.claims if bytes(claim.placed.body) == data]
+    if same:
+        counts = fold(record).counts if len(same) < len(record.claims) else None
+        if counts is None or counts.dot in same:
+            return Outcome((), order_id, record, replayed=True)
+        # Another customer's order has the id: this one is shown under a name of its own.
+        return Outcome((), str(OrderName(order_id, same[0])), narrow(record, body_hash(data)), replayed=True)
     raise IdReused(
         "ORDER_ID_REUSED",
         f"order {order_id} was placed with different contents; use a new id for a new order",

@@ -21,6 +21,7 @@ from tallystick.core.replica.granting import grant_tokens, rebalance, settle_sto
 from tallystick.core.replica.membership import admit, found, settle_in
 from tallystick.core.replica.outcome import Now, Outcome
 from tallystick.core.replica.place import place_order
+from tallystick.core.replica.settling import settle_order
 from tallystick.core.replica.view import View
 
 
@@ -52,6 +53,7 @@ _HANDLERS: Mapping[type, Callable[[Replica, Any, Now, View], Outcome]] = {
     commands.CancelOrder: cancel_order,
     commands.EditOrder: edit_order,
     commands.ExpireHold: expire_hold,
+    commands.Settle: settle_order,
     commands.ReceiveStock: receive_stock,
     commands.AdjustStock: adjust_stock,
     commands.SetOverbooking: set_overbooking,

@@ -24,8 +24,10 @@ TOKEN_MOVES: Mapping[tuple[DecisionKind, State], Move] = {
     (DecisionKind.CANCEL, State.CONFIRMED): moves.free_sold,
     (DecisionKind.EXPIRE, State.HELD): moves.free,
     (DecisionKind.HOLD_AGAIN, State.EXPIRED): moves.hold,
+    (DecisionKind.DUPLICATE, State.HELD): moves.free,
+    (DecisionKind.DUPLICATE, State.CONFIRMED): moves.free_sold,
 }
-"""Decisions that are not here move no tokens."""
+"""Decisions that are not here move no tokens; nor does a DUPLICATE that keeps its own claim."""
 
 
 def demand(body: Body, units: Mapping[str, int]) -> dict[bytes, int]:
@@ -47,7 +49,7 @@ def live_lines(status: ClaimStatus) -> dict[str, int]:
 def move_tokens(view: View, replica: int, status: ClaimStatus, decision: Decision) -> None:
     """Do to the replica's rows what `decision` means for a claim that was as `status` says."""
     move = TOKEN_MOVES.get((DecisionKind(decision.kind), status.state))
-    if move is None:
+    if move is None or decision.keep == str(status.dot):
         return
     units = _units(decision.lines) if decision.kind == DecisionKind.REDUCE else live_lines(status)
     for key, count in demand(status.body, units).items():

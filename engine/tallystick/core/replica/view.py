@@ -72,6 +72,10 @@ class View:
         """(bucket, hash of the frame) of each entry that was joined."""
         self.touched: dict[bytes, None] = {}
         """Stock keys written since the last frame was sealed."""
+        self.unsettled: dict[str, None] = {}
+        """Orders whose joined facts call for `Settle` here, in the order in which they came."""
+        self.arrived: dict[bytes, None] = {}
+        """Stock keys of which a peer moved tokens to us."""
 
     def order_bytes(self, key: bytes) -> bytes | None:
         found = self.orders.get(key)
