@@ -173,7 +173,7 @@ class Cluster(RuleBasedStateMachine):
             assert self.nodes[to].hear(frames[at].data) == []
 
     @rule(replica=nodes)
-    def decide(self, replica):
+    def decide_open(self, replica):
         self.nodes[replica].settle(self.now)
 
     @rule(to=nodes, origin=nodes)

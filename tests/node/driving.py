@@ -170,7 +170,7 @@ def make_driver(
         source,
         opened.vector,
         opened.hlc,
-        Peering(me, opened.vector, opened.members, source.stock, **peering),
+        Peering(me, opened.vector, opened.members, source, touched=opened.touched, **peering),
         events_max=events_max,
         sweep_interval_ms=sweep_ms,
         clock=Times(clock, monotonic),

@@ -31,9 +31,10 @@ def bucket_of(kind: int, name: bytes) -> int:
     return crc32(name, _SEEDS[kind]) % BUCKETS
 
 
-def hash_frame(digest: bytes) -> int:
-    """What an entry of the frame with this hash adds to what touched its bucket."""
-    return int.from_bytes(digest[:16])
+def touches_of(digest: bytes, names: Iterable[tuple[int, str]]) -> list[tuple[int, int]]:
+    """(bucket, hash) of each entry (kind, name) of the frame with this digest."""
+    hashed = int.from_bytes(digest[:16])
+    return [(crc32(name.encode(), _SEEDS[kind]) % BUCKETS, hashed) for kind, name in names]
 
 
 def hash_record(kind: int, name: bytes, payload: bytes) -> int:

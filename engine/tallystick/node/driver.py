@@ -7,6 +7,8 @@ turns it in a thread of its own, the simulator on a virtual clock. Nothing leave
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -21,7 +23,7 @@ from tallystick.core.replica.outcome import Now, Outcome
 from tallystick.core.replica.step import Replica
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Effect
-from tallystick.node.identity import encode_vector, progress_rows
+from tallystick.node.identity import encode_position, encode_vector, progress_rows
 from tallystick.node.inputs import PeerInput
 from tallystick.node.jobs import (
     Commands,
@@ -35,6 +37,7 @@ from tallystick.node.jobs import (
 )
 from tallystick.node.peering import Peering
 from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
+from tallystick.node.snapshots import read_chunk
 from tallystick.node.source import StoreSource
 from tallystick.node.sweeper import Sweep, Sweeper
 from tallystick.node.waiting import Done, Waiting, Work
@@ -140,16 +143,17 @@ class Driver:
             self.peering.take(each, now, wall_ms)
         self.peering.tick(now)
         again, self._again = self._again, []
-        again += [work for key in self.peering.desk.take_settled() for work in self._retried(key)]
+        again += [work for key in self.peering.take_fresh() for work in self._retried(key)]
         again += self.waiting.expired(now)
         chores = self.peering.take_chores()
         sweeps = [Sweep(order_id, self.sweeper) for order_id in self.sweeper.due(wall_ms)]
-        committed = self._group(again, (*jobs, *chores))
+        committed = self._group(again, (*chores, *jobs))
         # One job each: a bug in one of them leaves the others alone.
         committed = self._group([], sweeps) or committed
         if not committed and self.peering.has_ready(now >= self._rests_until):
             self._commit([])
         self._install()
+        self._begin_counting()
         self._release(self.waiting.acknowledged(self.peering.replicated, self._clock.monotonic()))
         return self._take_turn()
 
@@ -295,19 +299,23 @@ class Driver:
         vector = {**self.vector, **heads}
         if sealer.frames:
             vector[me] = sealer.head
-        position = encode_vector(vector)
-        rows = eager_rows(view, [*sealer.frames, *frames], progress_rows(position, stamp))
+        changes = self.peering.proof.changes(view)
+        meta = progress_rows(encode_vector(vector), stamp)
+        rows = eager_rows(view, [*sealer.frames, *frames], meta)
         events = sealer.head.seq - self.head.seq + sum(frame.events for frame in frames)
-        self.store.commit(rows, lazy_rows(view), events, position)
+        self.store.commit(rows, lazy_rows(view), events, partial(self._position, vector))
         if sealer.frames:
             self._declared = self.vector
         self.vector = vector
         self._hlc = stamp
         self._source.adopt(view.stock)
         self.sweeper.note(view.expiry)
-        self.peering.committed(sealer.frames, frames, view, self._clock.monotonic())
+        self.peering.committed(sealer.frames, frames, view, changes, self._clock.monotonic())
         if frames:
             self._again += self.waiting.decided(key.decode() for key in view.orders)
+
+    def _position(self, vector: Vector) -> bytes:
+        return encode_position(vector, self.peering.proof.digests.pack_touched())
 
     def _deps(self) -> tuple[tuple[int, int, bytes], ...]:
         """What came to disk of others since our last frame: our next one depends on it."""
@@ -364,6 +372,15 @@ class Driver:
 
     # ----------------------------------------------------------------------------------------- installing
 
+    def _begin_counting(self) -> None:
+        """Hand this very moment's state to whoever counts it for the digests; open snapshots with it."""
+        if self.peering.wants_count:
+            reading = ExitStack()
+            self.peering.begin_count(reading.enter_context(self.store.read()), reading.close)
+        for link in self.peering.take_openings():
+            with self.store.read() as reader:
+                self.peering.open_snapshot(link, read_chunk(reader, "", b""))
+
     def _install(self) -> None:
         """Join what came of a snapshot; a commit of its own."""
         step = self.peering.install_step(self.vector)
@@ -374,7 +391,7 @@ class Driver:
             rows, vector = step.join(view)
             if step.adopts:
                 self.store.flush()
-            self.store.commit(rows, lazy_rows(view), 0, encode_vector(vector))
+            self.store.commit(rows, lazy_rows(view), 0, partial(self._position, vector))
         except StoreFull as full:
             self.peering.install_failed(str(full))
             self._rests_until = self._clock.monotonic() + FULL_REST_S

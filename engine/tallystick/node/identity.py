@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from tallystick.core.clock import EMPTY_HEAD, REPLICA_ID_MAX, Head, Vector
-from tallystick.core.codec import Record, decode, encode
+from tallystick.core.codec import DecodeError, Record, decode, encode
 from tallystick.store.port import Table
 from tallystick.store.store import Store
 
@@ -73,6 +73,20 @@ def encode_vector(vector: Vector) -> bytes:
 def decode_vector(data: bytes) -> dict[int, Head]:
     rows = decode(data, tuple[tuple[int, int, bytes], ...])
     return {replica: Head(seq, digest) for replica, seq, digest in rows}
+
+
+def encode_position(vector: Vector, touched: bytes) -> bytes:
+    """Where the lazy tables stand: what they reflect, and what had touched the digests' buckets by then."""
+    return encode((2, encode_vector(vector), touched))
+
+
+def decode_position(data: bytes) -> tuple[dict[int, Head], bytes | None]:
+    """The inverse; touched is None in what the first version wrote: it must be counted from the whole log."""
+    try:
+        _, vector, touched = decode(data, tuple[int, bytes, bytes])
+    except DecodeError:
+        return decode_vector(data), None
+    return decode_vector(vector), touched
 
 
 def head_of(vector: Vector, replica: int) -> Head:

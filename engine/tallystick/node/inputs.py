@@ -41,4 +41,10 @@ class ChunkRead(NamedTuple):
     chunk: SnapshotChunk
 
 
-PeerInput = Connected | Received | Closed | LogRead | ChunkRead
+class Counted(NamedTuple):
+    """What the effect Count asked for: a sum for each bucket."""
+
+    sums: list[int]
+
+
+PeerInput = Connected | Received | Closed | LogRead | ChunkRead | Counted

@@ -11,7 +11,7 @@ from tallystick.core.clock import Head, Vector
 from tallystick.core.codec import encode
 from tallystick.core.replica.view import View
 from tallystick.core.replication.messages import SnapshotChunk, SnapshotRequest
-from tallystick.node.identity import BASE_KEY, VECTOR_KEY, encode_vector
+from tallystick.node.identity import BASE_KEY, VECTOR_KEY, encode_position, encode_vector
 from tallystick.node.sealing import eager_rows
 from tallystick.node.snapshots import (
     INSTALLING_KEY,
@@ -34,6 +34,7 @@ class Step(NamedTuple):
     adopts: bool
     vector: Vector
     meta: Rows
+    touched: bytes = b""
 
     def join(self, view: View) -> tuple[dict[Table, Rows], Vector]:
         """Join the rows; answers what to write at once, and the vector after it."""
@@ -50,12 +51,18 @@ class Installer:
         self._low: Vector | None = None
         self._high: Vector | None = None
         self._chunk: SnapshotChunk | None = None
+        self._touched = b""
         self.rows = 0
 
     @property
     def reads_rows(self) -> bool:
         """Whether rows are still missing."""
         return not self.state.low
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether rows have come that are not on disk yet."""
+        return self._chunk is not None
 
     def linked(self, link: int) -> SnapshotRequest | None:
         """There is a peer to ask; answers what to send to it."""
@@ -74,6 +81,7 @@ class Installer:
         """Rows came, to be joined by the next step."""
         if link == self._link and self._chunk is None and self.reads_rows:
             self._chunk = chunk
+            self._touched = chunk.touched or self._touched
             self._low = lower(self._low, chunk.vector)
             self._high = higher(self._high, chunk.vector)
 
@@ -87,9 +95,12 @@ class Installer:
         assert self._low is not None
         assert self._high is not None
         state = Installation(self.state.seed, self.state.invitation, _flat(self._low), _flat(self._high))
-        low = encode_vector(self._low)
-        meta = {VECTOR_KEY: low, BASE_KEY: low, INSTALLING_KEY: encode(state)}
-        return Step(chunk, True, self._low, meta)
+        meta = {
+            VECTOR_KEY: encode_vector(self._low),
+            BASE_KEY: encode_position(self._low, self._touched),
+            INSTALLING_KEY: encode(state),
+        }
+        return Step(chunk, True, self._low, meta, self._touched)
 
     def done(self, step: Step) -> tuple[int, SnapshotRequest] | None:
         """The step is on disk; answers what to ask for next, and over which link."""

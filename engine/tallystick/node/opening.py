@@ -42,6 +42,8 @@ class Opened(NamedTuple):
     vector: Vector
     hlc: int
     members: Mapping[int, Member]
+    touched: bytes = b""
+    """What touched the buckets of the digests up to `vector`."""
     installation: Installation | None = None
 
     @property
@@ -84,10 +86,9 @@ def open_on(store: Store, region: str, *, new_cluster: bool, place: str, join: J
             identity = _begin(store, region, new_cluster, place, join)
         vector = load_vector(store)
         vector.setdefault(identity.replica, EMPTY_HEAD)
-        replay(store, identity.replica, vector)
-        return Opened(
-            store, identity, vector, load_clock(store), load_members(store), load_installation(store)
-        )
+        touched = replay(store, identity.replica, vector)
+        members, installation = load_members(store), load_installation(store)
+        return Opened(store, identity, vector, load_clock(store), members, touched, installation)
     except BaseException:
         store.close()
         raise

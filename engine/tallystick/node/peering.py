@@ -1,23 +1,24 @@
 """The node's dealings with its peers, in the engine thread: what messages mean, and what follows from them.
 
-The log is the replicator's, tokens the ask desk's, a new node's beginning the installer's; here they meet the
-members, the store and each other.
+The log is the replicator's, tokens are the ask desk's, agreement is the proof's, a new node's beginning the
+installer's; here they meet the members and each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from tallystick.core.clock import EMPTY_HEAD, Vector
 from tallystick.core.codec import decode
+from tallystick.core.digest import touches_of
 from tallystick.core.errors import InsufficientStock, Refused, Shortage
 from tallystick.core.frame import Frame, FrameError, decode_events
-from tallystick.core.invitations import Invitation, is_signed, read_invitation
 from tallystick.core.members import Member, MemberState, node_name
 from tallystick.core.replica.apply import UnknownKind, apply_entries
-from tallystick.core.replica.commands import Admit, SettleIn
+from tallystick.core.replica.commands import Admit, Settle, SettleIn, SettleStock
+from tallystick.core.replica.keys import split_stock_key
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import (
     Alarm,
@@ -29,9 +30,12 @@ from tallystick.core.replication.effects import (
     Send,
     Settled,
 )
+from tallystick.core.replication.link import Link
 from tallystick.core.replication.messages import (
+    Ack,
     Ask,
     AskAnswer,
+    Digest,
     Goodbye,
     Hello,
     Message,
@@ -39,22 +43,21 @@ from tallystick.core.replication.messages import (
     SnapshotRequest,
 )
 from tallystick.core.replication.replicator import Me, Replicator
-from tallystick.node.asking import AskDesk, StockOf
+from tallystick.core.stock.owing import settled
+from tallystick.node.admission import FINAL, read_hello, turn_away
+from tallystick.node.asking import AskDesk
+from tallystick.node.balancing import OFF, Balancer
 from tallystick.node.chores import Chore
-from tallystick.node.inputs import ChunkRead, Closed, Connected, LogRead, PeerInput, Received
+from tallystick.node.gossiping import ROUND_S, Gossip
+from tallystick.node.inputs import ChunkRead, Closed, Connected, Counted, LogRead, PeerInput, Received
 from tallystick.node.installing import Installer, Step
 from tallystick.node.jobs import Job
+from tallystick.node.proving import Before, Changes, Proof
+from tallystick.node.source import StoreSource
 from tallystick.store.port import StoreBroken
+from tallystick.store.reader import Reader
 
 log = structlog.get_logger("peers")
-
-FINAL = frozenset(
-    {
-        *("WRONG_CLUSTER", "SELF", "PROTOCOL", "ENDED", "OWN_CHAIN_LOST"),
-        *("INVITATION_BAD", "INVITATION_USED", "INVITATION_EXPIRED"),
-    }
-)
-"""Reasons of a Goodbye that trying again does not mend."""
 
 
 class Peering:
@@ -65,20 +68,32 @@ class Peering:
         me: Me,
         vector: Vector,
         members: Mapping[int, Member],
-        stock_of: StockOf,
+        source: StoreSource,
+        *,
+        touched: bytes = b"",
         installer: Installer | None = None,
+        rebalance: str = OFF,
+        weights: Mapping[str, int] | None = None,
     ) -> None:
         self.members = dict(members)
         self.installer = installer
-        self.replicator = Replicator(me, vector, self._admits, installing=_reads_rows(installer))
-        self.desk = AskDesk(me.replica, stock_of, self._linked_peers)
+        installing = installer is not None and installer.reads_rows
+        self.replicator = Replicator(me, vector, self._admits, installing=installing)
+        self.desk = AskDesk(me.replica, source.stock, self._linked_peers)
+        self.proof = Proof(Before(source.booking, source.document, source.member, source.stock), touched)
+        self.balancer = Balancer(me.replica, source.stock, rebalance, weights)
+        self.gossip = Gossip(self.proof, self.balancer)
         self.heard: dict[int, int] = {}
         """When something last came over a link of each peer, in milliseconds since 1970."""
         self.ahead: dict[int, int] = {}
         """Members whose clock was last seen too far ahead, and by how many milliseconds."""
+        self._source = source
         self._effects: list[Effect] = []
         self._chores: list[Job] = []
+        self._fresh: dict[bytes, None] = {}
+        self._openings: list[int] = []
         self._wall_ms = 0
+        self._round_s = 0.0
         self._roster()
 
     # ---------------------------------------------------------------------------------------- what comes in
@@ -96,6 +111,8 @@ class Peering:
                 self.replicator.log_read(link, origin, frames, now_ms)
             case ChunkRead(link, chunk):
                 self._effects.append(Send(link, chunk))
+            case Counted(sums):
+                self.gossip.counted(sums)
             case Received(link, message):
                 self._received(link, message, now_ms)
                 self.heard[self._peer(link)] = wall_ms
@@ -104,14 +121,16 @@ class Peering:
         match message:
             case Hello():
                 self._greeted(link, message, now_ms)
+            case Digest():
+                self._effects += self.gossip.heard(self._peer(link), message, self._wall_ms)
+                self.replicator.received(link, Ack(message.vector), now_ms)
             case Ask():
                 self._asked(link, message)
             case AskAnswer(number, granted, seq):
                 self.desk.answered(self._peer(link), number, granted, seq, now_ms)
                 self.desk.reached(self._peer(link), self.seq_of(self._peer(link)))
-            case SnapshotRequest(table, after):
-                if self.installer is None:
-                    self._effects.append(ReadChunk(link, table, after))
+            case SnapshotRequest():
+                self._requested(link, message)
             case SnapshotChunk():
                 if self.installer is not None:
                     self.installer.received(link, message)
@@ -126,18 +145,25 @@ class Peering:
         now_ms = round(now * 1000)
         self.replicator.tick(now_ms)
         self.desk.tick(now_ms)
+        if self.installer is None and now >= self._round_s:
+            self._round_s = now + ROUND_S
+            self._effects += self.gossip.round(self._wall_ms, self._links(), self.replicator.vector)
+            moves = self.balancer.plan(self.members, self._linked_peers(), self._wall_ms)
+            if moves is not None:
+                self._chores.append(Chore(moves))
+
+    # ---------------------------------------------------------------------------------------- peers' frames
 
     @property
     def linked(self) -> bool:
         """Whether there is any link."""
         return bool(self.replicator.links)
 
-    # ---------------------------------------------------------------------------------------- peers' frames
-
     @property
     def busy(self) -> bool:
         """Whether there is something to do at once."""
-        return bool(self._chores) or self.has_ready() or self._installs
+        installs = self.installer is not None and self.installer.has_rows
+        return bool(self._chores or self._fresh or self._openings) or self.has_ready() or installs
 
     def has_ready(self, may: bool = True) -> bool:
         """Whether frames of peers can be applied."""
@@ -152,6 +178,8 @@ class Peering:
             if problem is not None:
                 self.replicator.stop(frame.origin, *problem)
                 return None
+            view.touches += touches_of(frame.digest, view.names)
+            view.names.clear()
         return frames
 
     def _apply(self, frame: Frame, view: View) -> tuple[str, str] | None:
@@ -173,16 +201,29 @@ class Peering:
             return "QUARANTINED", f"applying event {frame.dot(0)} failed: {bug!r}; the log says more"
         return None
 
-    def committed(self, own: Sequence[Frame], applied: Sequence[Frame], view: View, now: float) -> None:
+    def committed(
+        self, own: Sequence[Frame], applied: Sequence[Frame], view: View, changes: Changes, now: float
+    ) -> None:
         """These are on disk, with `view`."""
-        now_ms = round(now * 1000)
-        self.replicator.committed(own, applied, now_ms)
+        self.proof.committed(changes)
+        self.replicator.committed(own, applied, round(now * 1000))
         for frame in applied:
             self.desk.reached(frame.origin, frame.last)
         if view.members:
             self._note_members(view)
+        self.balancer.sold(changes.stock, view.stock, self._wall_ms)
+        self._chores += [Chore(Settle(order_id)) for order_id in view.unsettled]
+        for key in view.arrived:
+            self._arrived(key)
         if self.installer is not None and self.installer.caught_up(self.replicator.vector):
             self._settle_in()
+
+    def _arrived(self, key: bytes) -> None:
+        """A peer sent us tokens of an item: pay with them what is missing, then serve who waits for some."""
+        stock = self._source.stock(key)
+        if settled(stock, self.replicator.me.replica) is not stock:
+            self._chores.append(Chore(SettleStock(*split_stock_key(key))))
+        self._fresh[key] = None
 
     def note_ahead(self, origin: int, ms: int) -> None:
         """A member's clock is too far ahead of ours."""
@@ -222,6 +263,12 @@ class Peering:
         chores, self._chores = self._chores, []
         return chores
 
+    def take_fresh(self) -> list[bytes]:
+        """Items of which tokens came, or that were asked for in vain: who waits for some is to be tried."""
+        keys = dict.fromkeys((*self._fresh, *self.desk.take_settled()))
+        self._fresh.clear()
+        return [*keys]
+
     def take_effects(self) -> list[Effect]:
         """What is to be done outside, after the commit."""
         self._effects += self.replicator.take_effects()
@@ -232,11 +279,33 @@ class Peering:
         effects, self._effects = self._effects, []
         return effects
 
-    # ------------------------------------------------------------------------------------------ installing
+    # ------------------------------------------------------------------------------- counting, snapshots
 
     @property
-    def _installs(self) -> bool:
-        return self.installer is not None and self.installer.step({}) is not None
+    def wants_count(self) -> bool:
+        """Whether this very moment's state is to be counted for the digests."""
+        return self.installer is None and self.gossip.wants_count
+
+    def begin_count(self, reader: Reader, close: Callable[[], None]) -> None:
+        """Here it is."""
+        self._effects.append(self.gossip.begin_count(reader, close))
+
+    def _requested(self, link: int, request: SnapshotRequest) -> None:
+        if self.installer is not None:
+            return  # what is here is not whole itself
+        if request.table:
+            self._effects.append(ReadChunk(link, *request))
+        else:
+            self._openings.append(link)
+
+    def take_openings(self) -> list[int]:
+        """Links whose snapshot is to be opened: its first piece says what touched the digests by then."""
+        openings, self._openings = self._openings, []
+        return openings
+
+    def open_snapshot(self, link: int, chunk: SnapshotChunk) -> None:
+        """The first piece, read at this very moment."""
+        self._effects.append(Send(link, chunk._replace(touched=self.proof.digests.pack_touched())))
 
     def install_step(self, vector: Vector) -> Step | None:
         """What of a snapshot is to be committed next."""
@@ -251,6 +320,7 @@ class Peering:
         if request is not None:
             self._effects.append(Send(*request))
         if step.adopts:
+            self.proof.restart(step.touched)
             self.replicator.adopted(step.vector, round(now * 1000))
             if self.installer.caught_up(step.vector):
                 self._settle_in()
@@ -262,13 +332,13 @@ class Peering:
     def _settle_in(self) -> None:
         self.installer = None
 
-        def settled(result: object) -> None:
+        def done(result: object) -> None:
             if isinstance(result, Refused):
                 self._effects.append(Alarm(result.reason, result.message, self.replicator.me.replica))
             else:
                 self._effects.append(Settled())
 
-        self._chores.append(Chore(SettleIn(self.replicator.me.address), settled))
+        self._chores.append(Chore(SettleIn(self.replicator.me.address), done))
 
     # --------------------------------------------------------------------------------------------- members
 
@@ -287,41 +357,20 @@ class Peering:
 
     def _invited(self, link: int, hello: Hello, now_ms: int) -> None:
         """A stranger with an invitation: admit it, then greet."""
-        problem = self._problem_of(hello)
-        if isinstance(problem, Goodbye):
-            self._effects += [Send(link, problem), Close(link, problem.reason, problem.message)]
+        shown = read_hello(hello, self.members, self._wall_ms)
+        if isinstance(shown, Goodbye):
+            self._effects += [Send(link, shown), Close(link, shown.reason, shown.message)]
             return
 
         def admitted(result: object) -> None:
             if not isinstance(result, Refused):
                 self._greeted(link, hello, now_ms)
 
-        command = Admit(hello.replica, hello.region, hello.address, problem.nonce)
+        command = Admit(hello.replica, hello.region, hello.address, shown.nonce)
         self._chores.append(Chore(command, admitted))
 
-    def _problem_of(self, hello: Hello) -> Invitation | Goodbye:
-        try:
-            invitation = read_invitation(hello.invitation)
-        except ValueError as problem:
-            return Goodbye("INVITATION_BAD", str(problem))
-        secrets = [member.secret for member in self.members.values() if member.secret]
-        if not any(is_signed(invitation, secret) for secret in secrets):
-            return Goodbye("INVITATION_BAD", "no member of this cluster gave that invitation")
-        if invitation.expires_s * 1000 < self._wall_ms:
-            return Goodbye("INVITATION_EXPIRED", "the invitation has expired: ask for another")
-        if any(member.invitation == invitation.nonce for member in self.members.values()):
-            return Goodbye("INVITATION_USED", "another node has joined with this invitation: ask for another")
-        return invitation
-
     def _admits(self, hello: Hello) -> Goodbye | None:
-        member = self.members.get(hello.replica)
-        if member is None:
-            if self.installer is not None:
-                return None  # we know nobody yet: whoever we were told to join
-            return Goodbye("NOT_A_MEMBER", f"node {node_name(hello.replica)} is not known here (yet)")
-        if member.state == MemberState.ENDED:
-            return Goodbye("ENDED", f"node {node_name(hello.replica)} is a member no more")
-        return None
+        return turn_away(hello, self.members, installing=self.installer is not None)
 
     def _note_members(self, view: View) -> None:
         for key, data in view.members.items():
@@ -329,6 +378,7 @@ class Peering:
         self._roster()
 
     def _roster(self) -> None:
+        self.proof.active = len(self.members) > 1
         peers = [(r, m.region, m.address) for r, m in sorted(self.members.items()) if self._counts(r, m)]
         self._effects.append(Roster(tuple(peers)))
 
@@ -361,9 +411,8 @@ class Peering:
         found = self.replicator.links.get(link)
         return found.peer if found else 0
 
+    def _links(self) -> list[Link]:
+        return [link for link in self.replicator.links.values() if link.ready]
+
     def _linked_peers(self) -> list[int]:
-        return [link.peer for link in self.replicator.links.values() if link.ready]
-
-
-def _reads_rows(installer: Installer | None) -> bool:
-    return installer is not None and installer.reads_rows
+        return [link.peer for link in self._links()]

@@ -13,8 +13,7 @@ from typing import NamedTuple
 import structlog
 
 from tallystick.core.codec import encode
-from tallystick.core.digest import BUCKETS, Digests, bucket_of, differing, hash_frame, hash_record
-from tallystick.core.frame import Frame
+from tallystick.core.digest import BUCKETS, Digests, bucket_of, differing, hash_record
 from tallystick.core.members import node_name
 from tallystick.core.replica.outcome import EntryKind
 from tallystick.core.replica.view import View, decode_document
@@ -27,6 +26,8 @@ log = structlog.get_logger("proof")
 
 ROUND_BUCKETS = 128
 """How many buckets one round tells: 4 KiB. A node goes through all of them in 32 rounds."""
+ROOT_STALE_MAX = 2_000
+"""Stock items that may be hashed at once to name the whole state."""
 KINDS: Mapping[Table, EntryKind] = {
     Table.ORDERS: EntryKind.ORDER,
     Table.STOCK: EntryKind.STOCK,
@@ -57,6 +58,8 @@ class Proof:
 
     def __init__(self, before: Before, touched: bytes = b"") -> None:
         self.digests = Digests(touched)
+        self.active = False
+        """Whether there is anybody to agree with: alone nothing is hashed."""
         self.counted = False
         """Whether all records are in the sums: before that nothing is compared."""
         self.agreed_ms: dict[int, int] = {}
@@ -71,11 +74,14 @@ class Proof:
         self.digests.touch(changes.touches)
         for bucket, before, after in changes.records:
             self.digests.change(bucket, before, after)
-        for key, stock in changes.stock:
+        for key, stock in changes.stock if self.active else ():
             self._stale.setdefault(bucket_of(EntryKind.STOCK, key), {}).setdefault(key, stock)
 
     def changes(self, view: View) -> Changes:
         """What `view` changes, worked out before it is written."""
+        stock = [(key, self._before.stock(key)) for key in view.stock]
+        if not self.active:
+            return Changes(view.touches, [], stock)
         records = [*_orders(view)]
         for kind, rows, before in (
             (EntryKind.BOOKING, view.bookings, self._before.booking),
@@ -86,8 +92,12 @@ class Proof:
                 name = name_of(kind, key)
                 bucket = bucket_of(kind, name)
                 records.append((bucket, _hash(kind, name, before(key)), _hash(kind, name, payload)))
-        stock = [(key, self._before.stock(key)) for key in view.stock]
         return Changes(view.touches, records, stock)
+
+    def restart(self, touched: bytes) -> None:
+        """A snapshot was joined: count anew."""
+        self.digests = Digests(touched)
+        self.counted = False
 
     def begin(self) -> None:
         """Everything is about to be counted on a snapshot of this very moment."""
@@ -119,8 +129,8 @@ class Proof:
         return news
 
     def root(self) -> bytes:
-        """The name of the whole state; empty while it is being counted."""
-        if not self.counted:
+        """The name of the whole state; empty while it is being counted, or too much has changed of late."""
+        if not self.counted or sum(map(len, self._stale.values())) > ROOT_STALE_MAX:
             return b""
         self._refresh([*self._stale])
         return self.digests.root()
@@ -148,12 +158,6 @@ class Changes(NamedTuple):
 def name_of(kind: EntryKind, key: bytes) -> bytes:
     """A record's name in frames, by its key in the table."""
     return node_name(int.from_bytes(key)).encode() if kind is EntryKind.MEMBER else key
-
-
-def touches_of(frame: Frame, entries: Iterable[tuple[int, str]]) -> list[tuple[int, int]]:
-    """(bucket, hash) of each entry of a frame."""
-    hashed = hash_frame(frame.digest)
-    return [(bucket_of(kind, name.encode()), hashed) for kind, name in entries]
 
 
 def records_in(reader: Reader) -> Iterable[tuple[Table, bytes, int, int]]:

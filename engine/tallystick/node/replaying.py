@@ -12,20 +12,21 @@ from collections.abc import Iterable, Iterator, Sequence
 import msgspec
 import structlog
 
-from tallystick.core.clock import Dot, Head, Vector
+from tallystick.core.clock import EMPTY_HEAD, Dot, Head, Vector
 from tallystick.core.codec import DecodeError
+from tallystick.core.digest import Digests, touches_of
 from tallystick.core.frame import Frame, FrameError, decode_events, decode_frame, verify_chain
 from tallystick.core.order.facts import OrderRecord, decode_customer, decode_order
 from tallystick.core.order.status import TRANSITIONS, State, fold
+from tallystick.core.replica.apply import READERS
 from tallystick.core.replica.keys import customer_prefix, frame_key, status_prefix, time_key
 from tallystick.core.replica.listing import index_place
 from tallystick.core.replica.outcome import EntryKind
-from tallystick.core.replica.reading import UNREADABLE, read_entry, read_order, read_row
+from tallystick.core.replica.reading import UNREADABLE, read_entry
 from tallystick.core.replica.view import View
 from tallystick.core.stock.rights import Row, join_rows
-from tallystick.node.identity import BASE_KEY, decode_vector, encode_vector, head_of
+from tallystick.node.identity import BASE_KEY, decode_position, encode_position, head_of
 from tallystick.node.sealing import lazy_rows
-from tallystick.node.snapshots import higher
 from tallystick.node.source import StoreSource
 from tallystick.store.port import CorruptRecord, Table
 from tallystick.store.store import Store
@@ -49,32 +50,44 @@ class DamagedLog(CorruptRecord):
         self.args = (f"the log is damaged at event {dot}: {problem}. Nothing was changed in the directory",)
 
 
-def replay(store: Store, me: int, vector: Vector) -> None:
-    """Bring the lazy tables up to `vector`. Raises DamagedLog, naming the place."""
-    position = store.checkpoint_position()
-    reflected = decode_vector(position) if position else {}
-    base = store.get(Table.META, BASE_KEY)
-    if base is not None:
-        # Frames up to here were never in this store: a snapshot brought what they did.
-        reflected = higher(reflected, decode_vector(base))
+def replay(store: Store, me: int, vector: Vector) -> bytes:
+    """Bring the lazy tables up to `vector`; answers what touched the buckets of the digests by then. Raises
+    DamagedLog, naming the place."""
     began = time.monotonic()
-    run = _Replay(store, me)
+    reflected, touched = _last_position(store)
+    run = _Replay(store, me, touched or b"")
     events = 0
     for origin, head in sorted(vector.items()):
         after = head_of(reflected, origin)
+        if touched is None and after.seq:
+            run.touch_only(origin, after)
         if after.seq < head.seq:
             events += head.seq - after.seq
             run.chain(origin, after, head)
+    packed = run.digests.pack_touched()
     if events:
         run.reindex()
-        store.seed(lazy_rows(run.view), events, encode_vector(vector))
+        store.seed(lazy_rows(run.view), events, encode_position(vector, packed))
         log.info("replayed", events=events, seconds=round(time.monotonic() - began, 3))
+    return packed
+
+
+def _last_position(store: Store) -> tuple[dict[int, Head], bytes | None]:
+    """What the lazy tables reflect, and what touched the buckets by then."""
+    found = store.checkpoint_position()
+    reflected, touched = decode_position(found) if found else ({}, None)
+    base = store.get(Table.META, BASE_KEY)
+    if base is not None and not any(head.seq for head in reflected.values()):
+        # Frames up to here were never in this store: a snapshot brought what they did.
+        return decode_position(base)
+    return reflected, touched
 
 
 class _Replay:
-    def __init__(self, store: Store, me: int) -> None:
+    def __init__(self, store: Store, me: int, touched: bytes) -> None:
         self._store = store
         self._me = me
+        self.digests = Digests(touched)
         self.view = View(StoreSource(store))
         self._fresh: set[str] = set()
         self._changed: dict[str, None] = {}
@@ -87,7 +100,9 @@ class _Replay:
             for frame in _frames_between(self._store, origin, after, last):
                 at = frame.dot(0)
                 own = origin == self._me
-                self._gather(_decode_entries(frame.payload) if own else _readable(frame), rows)
+                events = _decode_entries(frame.payload) if own else [*_readable(frame)]
+                self._touch(frame, events)
+                self._gather(events, rows)
             for name, data in rows.items():
                 key = name.encode()
                 stock = view.stock_of(key)
@@ -95,6 +110,15 @@ class _Replay:
                 view.stock[key] = stock.with_row(origin, row)
         except DecodeError as problem:
             raise DamagedLog(at, f"its hash is right, but it says nothing: {problem}") from problem
+
+    def touch_only(self, origin: int, last: Head) -> None:
+        """Count what a chain has touched from its beginning: the first version did not keep it."""
+        for frame in _frames_between(self._store, origin, EMPTY_HEAD, last):
+            self._touch(frame, [*_readable(frame)])
+
+    def _touch(self, frame: Frame, events: Iterable[Entries]) -> None:
+        names = [(kind, name) for entries in events for kind, name, _ in entries]
+        self.digests.touch(touches_of(frame.digest, names))
 
     def reindex(self) -> None:
         """Put orders that were changed where they belong now, and nowhere that they may have been."""
@@ -147,15 +171,11 @@ def _readable(frame: Frame) -> Iterator[Entries]:
         for entry in entries:
             try:
                 kind, name, delta = read_entry(entry)
-                if kind in _READERS:
-                    _READERS[kind](frame.dot(place), name, delta)
-                    kept.append((kind, name, delta))
+                READERS[kind](frame.dot(place), name, delta)
+                kept.append((kind, name, delta))
             except UNREADABLE:
                 continue
         yield kept
-
-
-_READERS = {_ORDER: read_order, _STOCK: read_row}
 
 
 def _frames_between(store: Store, replica: int, after: Head, last: Head) -> Iterator[Frame]:

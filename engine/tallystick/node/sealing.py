@@ -8,6 +8,7 @@ import msgspec
 
 from tallystick.core.clock import Head
 from tallystick.core.codec import encode
+from tallystick.core.digest import touches_of
 from tallystick.core.frame import BYTES_MAX, EVENTS_MAX, Deps, Frame, encode_frame
 from tallystick.core.replica.keys import frame_key
 from tallystick.core.replica.outcome import Entry, EntryKind
@@ -33,6 +34,7 @@ class Sealer:
         self._deps = deps
         self._events: list[msgspec.Raw] = []
         self._last: tuple[Entry, ...] = ()
+        self._names: list[tuple[int, str]] = []
         self._bytes = 0
         self.head = head
         self.frames: list[Frame] = []
@@ -47,6 +49,7 @@ class Sealer:
         data = encode(entries)
         self._events.append(msgspec.Raw(data))
         self._last = entries
+        self._names += [entry[:2] for entry in entries]
         self._bytes += len(data)
         rows = len(self._view.touched) * _ROW_BYTES
         if len(self._events) == EVENTS_MAX or self._bytes + rows >= BYTES_MAX:
@@ -60,10 +63,13 @@ class Sealer:
         if view.touched:
             rows = tuple((_STOCK, key.decode(), view.stock[key].row(self._replica)) for key in view.touched)
             self._events[-1] = msgspec.Raw(encode((*self._last, *rows)))
+            self._names += [row[:2] for row in rows]
             view.touched.clear()
         frame = encode_frame(self._replica, self.head, self._hlc, self._events, self._deps)
         self._deps = ()
         self.frames.append(frame)
+        view.touches += touches_of(frame.digest, self._names)
+        self._names = []
         self.head = frame.head
         self._events = []
         self._bytes = 0

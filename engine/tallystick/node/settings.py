@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     """host:port that this node tells others to reach it at. Unset: where it listens."""
     routes: dict[str, str] = {}
     """Region → host:port to dial its nodes at, whatever they advertise: a relay, a tunnel."""
+    rebalance: str = Field(default="demand", pattern="^(off|even|weighted|demand)$")
+    """Where free tokens go by themselves: nowhere, to all alike, by `weights`, where they are asked for."""
+    weights: dict[str, int] = {}
+    """Region → weight, for `weighted`; 1 if unset."""
     insecure: bool = False
     """Serve plaintext beyond loopback."""
     map_size: ByteSize = ByteSize(64 << 30)

@@ -73,7 +73,16 @@ def make_driver(settings: Settings, opened: Opened, address: str, clock: Clock) 
     )
     installer = Installer(installation) if installation else None
     source = StoreSource(opened.store)
-    peering = Peering(me, opened.vector, opened.members, source.stock, installer)
+    peering = Peering(
+        me,
+        opened.vector,
+        opened.members,
+        source,
+        touched=opened.touched,
+        installer=installer,
+        rebalance=settings.rebalance,
+        weights=settings.weights,
+    )
     return Driver(
         Replica(identity.replica, identity.region, draw_client_id(), settings.limits),
         opened.store,

@@ -67,6 +67,8 @@ class _Desk:
             unreplicated_orders=driver.unreplicated_orders,
             state=own.state if own else pb.MEMBER_STATE_JOINING,  # type: ignore[arg-type]
             installing=self._shell.installing,
+            digest=self._digest(),
+            divergences=len(self._peering.proof.findings),
         )
 
     def list_members(self, _: pb.ListMembersRequest) -> pb.ListMembersResponse:
@@ -99,6 +101,11 @@ class _Desk:
             invitation=str(invitation), expire_time=timestamp(expires_s * 1000)
         )
 
+    def _digest(self) -> bytes:
+        """The name of the whole state, if it is that of now."""
+        root, vector = self._peering.gossip.root
+        return root if vector == self._driver.vector else b""
+
     def _storage(self) -> pb.StorageStatus:
         store = self._shell.engine.store
         capacity, refused = store.capacity(), store.writable() or ""
@@ -127,6 +134,9 @@ class _Desk:
             unacked_events=max(0, self._driver.head.seq - replicator.acked.get(replica, 0)),
             problem=stopped or ("" if link else self._links.problems.get(replica, "")),
         )
+        agreed = self._peering.proof.agreed_ms.get(replica)
+        if agreed:
+            status.agreed_time.CopyFrom(timestamp(agreed))
         heard = self._peering.heard.get(replica)
         if heard:
             status.heard_time.CopyFrom(timestamp(heard))

@@ -18,6 +18,7 @@ from tallystick.core.members import node_name
 from tallystick.core.replication.effects import (
     Alarm,
     Close,
+    Count,
     Effect,
     Linked,
     ReadChunk,
@@ -26,10 +27,12 @@ from tallystick.core.replication.effects import (
     Settled,
 )
 from tallystick.node.engine import Engine, Said
-from tallystick.node.inputs import ChunkRead, Closed, Connected, LogRead
+from tallystick.node.inputs import ChunkRead, Closed, Connected, Counted, LogRead
 from tallystick.node.logreading import read_log
+from tallystick.node.proving import count
 from tallystick.node.snapshots import read_chunk
 from tallystick.rpc.wire import Bytes
+from tallystick.store.reader import Reader
 
 log = structlog.get_logger("links")
 
@@ -104,6 +107,8 @@ class Links:
                     self._read(read_log, effect, lambda e, found: LogRead(e.link, e.origin, found))
                 case ReadChunk(number):
                     self._read(_chunk, effect, lambda e, found: ChunkRead(e.link, found))
+                case Count(reader, close):
+                    self._pool.submit(self._count, reader, close)
                 case Linked(number, peer):
                     self._note_linked(number, peer)
                 case Roster(peers):
@@ -252,6 +257,12 @@ class Links:
             if self._joining and not self.refused.done():
                 self.refused.set_result((close.reason, close.message))
         link.out.put_nowait(None)
+
+    def _count(self, reader: Reader, close: Callable[[], None]) -> None:
+        try:
+            self._engine.tell(Counted(count(reader)))
+        finally:
+            close()
 
     def _read(self, read: Callable[..., Any], effect: Any, wrap: Callable[[Any, Any], Any]) -> None:
         """Read from the store in a thread of its own, and hand what was found to the engine."""

@@ -107,6 +107,7 @@ _TO_WIRE: Mapping[type, tuple[str, Callable[[Any], Any]]] = {
             rows=[pb.SnapshotRow(key=key, value=value) for key, value in m.rows],
             vector=_entries(m.vector),
             last=m.last,
+            touched=m.touched,
         ),
     ),
     core.Goodbye: ("goodbye", lambda m: pb.Goodbye(reason=m.reason, message=m.message)),
@@ -147,7 +148,7 @@ _FROM_WIRE: Mapping[str, Callable[[Any], core.Message]] = {
     "ask_answer": lambda m: core.AskAnswer(m.number, m.granted, m.sequence),
     "snapshot_request": lambda m: core.SnapshotRequest(m.table, m.after),
     "snapshot_chunk": lambda m: core.SnapshotChunk(
-        m.table, tuple((row.key, row.value) for row in m.rows), _vector(m.vector), m.last
+        m.table, tuple((row.key, row.value) for row in m.rows), _vector(m.vector), m.last, m.touched
     ),
     "goodbye": lambda m: core.Goodbye(m.reason, m.message),
     "inspect": lambda m: core.Inspect(m.bucket),

@@ -5,7 +5,7 @@ log of frames, which is eager, has what they are made of. When about half of the
 and written in slices, each in the transaction of a commit that comes anyway (`checkpoint`).
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -16,6 +16,9 @@ from tallystick.store.gate import RoomGate
 from tallystick.store.port import LAZY, Backend, Capacity, Rows, StoreBroken, StoreFull, Table
 from tallystick.store.reader import Reader
 from tallystick.store.record import pack_rows, unpack
+
+Position = bytes | Callable[[], bytes]
+"""Where lazy tables stand, in the caller's words; a function if the words are costly."""
 
 _RETRY_SHARE: Final = 20  # a checkpoint that found no room waits for a twentieth of the backlog to pass
 
@@ -51,7 +54,7 @@ class Store:
         self._fresh_events = 0
         self._fresh_changed = False
         self._resume_at = 0
-        self._position = b""
+        self._position: Position = b""
         self._broken = ""
 
     # ------------------------------------------------------------------------------------------- reading
@@ -111,13 +114,13 @@ class Store:
         writes: Mapping[Table, Rows],
         lazy: Mapping[Table, LazyRows],
         events: int,
-        position: bytes,
+        position: Position,
     ) -> None:
         """Write `writes` durably; then, and only then, `lazy` is visible too.
 
         `events`: how many events this is, for the backlog; lazy rows that come with none are not counted.
-        `position`: opaque, names the state after this commit; the caller writes what opening needs of it
-        itself, in `writes`.
+        `position`: opaque, names the state after this commit, and is asked for it before the next if a
+        checkpoint begins there; the caller writes what opening needs of it itself, in `writes`.
 
         Raises StoreFull (nothing was written, nothing changed), StoreBroken (end the process).
         """
@@ -137,7 +140,7 @@ class Store:
         if orders := writes.get(Table.ORDERS):
             self._edge.add(orders)
 
-    def seed(self, lazy: Mapping[Table, LazyRows], events: int, position: bytes) -> None:
+    def seed(self, lazy: Mapping[Table, LazyRows], events: int, position: Position) -> None:
         """At opening: rows that replaying the log after `checkpoint_position` gave, up to `position`.
 
         Writes checkpoints when they are more than the backlog may hold; raises as `commit` does.
@@ -204,7 +207,8 @@ class Store:
     def _running_checkpoint(self) -> Checkpoint:
         if self._checkpoint is None:
             frozen = self._dirty.freeze()
-            self._checkpoint = Checkpoint(frozen, self._fresh_events, self._position, self._encoders)
+            position = self._position if isinstance(self._position, bytes) else self._position()
+            self._checkpoint = Checkpoint(frozen, self._fresh_events, position, self._encoders)
             self._fresh_events = 0
             self._fresh_changed = False
         return self._checkpoint
@@ -232,7 +236,7 @@ class Store:
             if piece.last:
                 self._checkpoint = None
 
-    def _note(self, lazy: Mapping[Table, LazyRows], events: int, position: bytes) -> None:
+    def _note(self, lazy: Mapping[Table, LazyRows], events: int, position: Position) -> None:
         self._fresh_events += events
         self._fresh_changed = self._fresh_changed or events > 0 or any(lazy.values())
         self._position = position

@@ -434,9 +434,12 @@ class SnapshotChunk(_message.Message):
     ROWS_FIELD_NUMBER: _builtins.int
     VECTOR_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
+    TOUCHED_FIELD_NUMBER: _builtins.int
     table: _builtins.str
     last: _builtins.bool
-    """Nothing comes after this."""
+    """Nothing of this table comes after this."""
+    touched: _builtins.bytes
+    """In the first chunk: what touched the buckets of the digests, up to `vector`."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___SnapshotRow]: ...
     @_builtins.property
@@ -448,10 +451,11 @@ class SnapshotChunk(_message.Message):
         rows: _abc.Iterable[Global___SnapshotRow] | None = ...,
         vector: _abc.Iterable[Global___VectorEntry] | None = ...,
         last: _builtins.bool = ...,
+        touched: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last", b"last", "rows", b"rows", "table", b"table", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["last", b"last", "rows", b"rows", "table", b"table", "touched", b"touched", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

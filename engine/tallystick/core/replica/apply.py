@@ -74,6 +74,7 @@ def apply_entries(dot: Dot, entries: Sequence[msgspec.Raw], view: View, me: int)
             skipped.append(Skipped(place, str(problem)))
             continue
         join(view, event, key, added)
+        view.names.append((kind, name))
     return skipped
 
 
@@ -125,3 +126,6 @@ _KINDS: Mapping[int, tuple[Read, Join]] = {
     EntryKind.DOCUMENT: (read_update, _join_update),
     EntryKind.MEMBER: (read_member, _join_member),
 }
+
+READERS: Mapping[int, Read] = {kind: read for kind, (read, _) in _KINDS.items()}
+"""What tells for each kind whether an entry is one that an origin writes; see `reading`."""

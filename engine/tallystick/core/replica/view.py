@@ -69,7 +69,9 @@ class View:
         self.loaded: dict[bytes, bytes | None] = {}
         """Orders as they were when they were first looked at: what digests take back."""
         self.touches: list[tuple[int, int]] = []
-        """(bucket, hash of the frame) of each entry that was joined."""
+        """(bucket, hash of the frame) of each entry of the frames that this commit writes."""
+        self.names: list[tuple[int, str]] = []
+        """(kind, key) of each entry that was joined since the last frame."""
         self.touched: dict[bytes, None] = {}
         """Stock keys written since the last frame was sealed."""
         self.unsettled: dict[str, None] = {}

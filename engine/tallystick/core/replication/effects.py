@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from tallystick.core.replication.messages import Message
 
@@ -42,6 +43,13 @@ class ReadChunk(NamedTuple):
     after: bytes
 
 
+class Count(NamedTuple):
+    """Count the sums of the digests over `reader`, which is then to be closed, and hand them in."""
+
+    reader: Any
+    close: Callable[[], None]
+
+
 class Linked(NamedTuple):
     """A link is to this peer: both have greeted."""
 
@@ -67,4 +75,4 @@ class Alarm(NamedTuple):
     replica: int
 
 
-Effect = Send | ReadLog | ReadChunk | Close | Linked | Roster | Settled | Alarm
+Effect = Send | ReadLog | ReadChunk | Count | Close | Linked | Roster | Settled | Alarm

@@ -1,0 +1,45 @@
+"""Who may greet us: members, and who shows a good invitation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tallystick.core.invitations import Invitation, is_signed, read_invitation
+from tallystick.core.members import Member, MemberState, node_name
+from tallystick.core.replication.messages import Goodbye, Hello
+
+FINAL = frozenset(
+    {
+        *("WRONG_CLUSTER", "SELF", "PROTOCOL", "ENDED", "OWN_CHAIN_LOST"),
+        *("INVITATION_BAD", "INVITATION_USED", "INVITATION_EXPIRED"),
+    }
+)
+"""Reasons of a Goodbye that trying again does not mend."""
+
+
+def turn_away(hello: Hello, members: Mapping[int, Member], *, installing: bool) -> Goodbye | None:
+    """Why a peer that greets is no peer of ours, if it is not."""
+    name = node_name(hello.replica)
+    member = members.get(hello.replica)
+    if member is None:
+        # One that is new itself knows nobody yet: its peer is whoever it was told to join.
+        return None if installing else Goodbye("NOT_A_MEMBER", f"node {name} is not known here (yet)")
+    if member.state == MemberState.ENDED:
+        return Goodbye("ENDED", f"node {name} is a member no more")
+    return None
+
+
+def read_hello(hello: Hello, members: Mapping[int, Member], wall_ms: int) -> Invitation | Goodbye:
+    """The invitation that a stranger shows, if it lets him in; else why not."""
+    try:
+        invitation = read_invitation(hello.invitation)
+    except ValueError as problem:
+        return Goodbye("INVITATION_BAD", str(problem))
+    secrets = [member.secret for member in members.values() if member.secret]
+    if not any(is_signed(invitation, secret) for secret in secrets):
+        return Goodbye("INVITATION_BAD", "no member of this cluster gave that invitation")
+    if invitation.expires_s * 1000 < wall_ms:
+        return Goodbye("INVITATION_EXPIRED", "the invitation has expired: ask for another")
+    if any(member.invitation == invitation.nonce for member in members.values()):
+        return Goodbye("INVITATION_USED", "another node has joined with this invitation: ask for another")
+    return invitation

@@ -1,0 +1,98 @@
+"""Where tokens should be: how fast items are asked for here and elsewhere, and what to send whom.
+
+The policies are the core's (`core.stock.rebalance`); here is what they look at. Only items that changed since
+the last look are looked at again, and only members that can be reached are sent anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from tallystick.core.members import Member, MemberState
+from tallystick.core.replica.commands import Rebalance
+from tallystick.core.replica.keys import split_stock_key
+from tallystick.core.replication.messages import Demand
+from tallystick.core.stock.demand import DemandMeter
+from tallystick.core.stock.rebalance import POLICIES, Situation, holdings, rates_now, transfers
+from tallystick.core.stock.rights import Stock
+
+OFF = "off"
+LOOK_ITEMS = 200
+"""Items that one look goes through."""
+WAITING_ITEMS = 20_000
+TOLD_ITEMS = 50
+"""Items whose demand one round of gossip tells: the busiest."""
+HEARD_ITEMS = 20_000
+
+StockOf = Callable[[bytes], Stock]
+
+
+class Balancer:
+    """One node's. `weights` by region, for the policy of that name."""
+
+    def __init__(
+        self, me: int, stock_of: StockOf, policy: str = OFF, weights: Mapping[str, int] | None = None
+    ) -> None:
+        self._me = me
+        self._stock_of = stock_of
+        self._policy = POLICIES.get(policy)
+        self._weights = dict(weights or {})
+        self._meter = DemandMeter()
+        self._heard: dict[bytes, dict[int, tuple[float, int]]] = {}
+        self._changed: dict[bytes, None] = {}
+
+    def sold(self, before: Iterable[tuple[bytes, Stock]], after: Mapping[bytes, Stock], now_ms: int) -> None:
+        """A commit changed these items: what was taken here was asked for here."""
+        me = self._me
+        for key, stock in before:
+            taken = after[key].row(me).taken - stock.row(me).taken
+            if taken > 0:
+                self._meter.note(key, taken, now_ms)
+            self.changed(key)
+
+    def missed(self, key: bytes, units: int, now_ms: int) -> None:
+        """So many units were asked for here and not to be had."""
+        self._meter.note(key, units, now_ms)
+        self.changed(key)
+
+    def changed(self, key: bytes) -> None:
+        """Look at this item again."""
+        if self._policy is not None and len(self._changed) < WAITING_ITEMS:
+            self._changed[key] = None
+
+    def tell(self, now_ms: int) -> tuple[Demand, ...]:
+        """What is asked for most here."""
+        return tuple(Demand(key, rate) for key, rate in self._meter.busiest(TOLD_ITEMS, now_ms))
+
+    def hear(self, peer: int, demands: Iterable[Demand], now_ms: int) -> None:
+        """What is asked for most at a peer."""
+        for demand in demands:
+            known = self._heard.get(demand.key)
+            if known is None:
+                if len(self._heard) >= HEARD_ITEMS:
+                    del self._heard[next(iter(self._heard))]
+                known = self._heard[demand.key] = {}
+            known[peer] = (demand.units_per_s, now_ms)
+            self.changed(demand.key)
+
+    def rates(self, key: bytes, now_ms: int) -> dict[int, float]:
+        """Units a second that each member sells of an item, as far as known."""
+        heard = dict(self._heard.get(key, {}))
+        return rates_now(self._me, self._meter.rate(key, now_ms), heard, now_ms)
+
+    def plan(self, members: Mapping[int, Member], linked: Sequence[int], now_ms: int) -> Rebalance | None:
+        """What to send now; None if nothing."""
+        policy = self._policy
+        if policy is None or not self._changed:
+            return None
+        active = [replica for replica, member in members.items() if member.state == MemberState.ACTIVE]
+        weights = {replica: self._weights.get(members[replica].region, 1) for replica in active}
+        moves: list[tuple[str, str, int, int]] = []
+        for key in [*self._changed][:LOOK_ITEMS]:
+            del self._changed[key]
+            units = holdings(self._stock_of(key), active)
+            situation = Situation(self._me, units, self.rates(key, now_ms), weights)
+            moves += [
+                (*split_stock_key(key), to, n) for to, n in transfers(policy, situation) if to in linked
+            ]
+        return Rebalance(tuple(moves)) if moves else None
