@@ -18,7 +18,15 @@ from tallystick.core.clock import EMPTY_HEAD, FORWARD_LIMIT_MS, Head, Vector, hl
 from tallystick.core.codec import encode
 from tallystick.core.errors import InsufficientStock, Refused
 from tallystick.core.frame import Frame
-from tallystick.core.replica.commands import Command, ExpireHold, PlaceOrder
+from tallystick.core.replica.commands import (
+    Admit,
+    Command,
+    ExpireHold,
+    PlaceOrder,
+    Settle,
+    SettleIn,
+    SettleStock,
+)
 from tallystick.core.replica.outcome import Now, Outcome
 from tallystick.core.replica.step import Replica
 from tallystick.core.replica.view import View
@@ -211,7 +219,7 @@ class Driver:
         stamp = tick(self._hlc, now_ms)
         view = View(self._source)
         sealer = Sealer(self.replica.replica, self.head, stamp, view, self._deps())
-        closed = StorageFull(reason) if reason else None
+        closed = self.peering.closed or (StorageFull(reason) if reason else None)
         self._note_clock(stamp, now_ms)
         now = Now(now_ms, stamp, 0)
         try:
@@ -259,7 +267,7 @@ class Driver:
                 results.append(command)
                 continue
             try:
-                if closed is not None and type(command) is not ExpireHold:
+                if closed is not None and not _may_pass(command, closed):
                     results.append(self._known(command, now) or closed)
                     continue
                 outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
@@ -412,6 +420,15 @@ class Driver:
         if bool(reason) != bool(self._refusing):
             log.warning("writes are refused" if reason else "writes are open again", reason=reason)
         self._refusing = reason
+
+
+def _may_pass(command: Command, closed: Refused) -> bool:
+    """Whether a command is carried out although callers' are refused: what only gives back, or must not wait,
+    uses the reserve."""
+    return isinstance(closed, StorageFull) and type(command) in _USE_RESERVE
+
+
+_USE_RESERVE = frozenset({ExpireHold, Settle, SettleStock, Admit, SettleIn})
 
 
 def _answer(job: Job, results: Sequence[Result], receipt: Receipt) -> Any:

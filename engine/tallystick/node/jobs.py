@@ -119,3 +119,13 @@ class Installing(Refused):
         super().__init__(
             "INSTALLING", "the node is reading in the cluster's state; try again, or ask another node"
         )
+
+
+class OwnChainLost(Refused):
+    """Peers have events of this node that its own disk has not: what it sold is not known here."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "OWN_CHAIN_LOST",
+            "this node's disk was rolled back or cloned: it sells nothing any more. Ask another node",
+        )

@@ -51,7 +51,7 @@ from tallystick.node.chores import Chore
 from tallystick.node.gossiping import ROUND_S, Gossip
 from tallystick.node.inputs import ChunkRead, Closed, Connected, Counted, LogRead, PeerInput, Received
 from tallystick.node.installing import Installer, Step
-from tallystick.node.jobs import Job
+from tallystick.node.jobs import Job, OwnChainLost
 from tallystick.node.proving import Before, Changes, Proof
 from tallystick.node.source import StoreSource
 from tallystick.store.port import StoreBroken
@@ -232,6 +232,11 @@ class Peering:
         self.ahead[origin] = ms
 
     # -------------------------------------------------------------------------------------------- questions
+
+    @property
+    def closed(self) -> Refused | None:
+        """Why nothing may be written here any more, if so."""
+        return OwnChainLost() if self.replicator.me.replica in self.replicator.stopped else None
 
     def replicated(self, seq: int) -> int:
         """How many peers have our events up to `seq` on disk."""

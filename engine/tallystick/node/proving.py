@@ -74,14 +74,14 @@ class Proof:
         self.digests.touch(changes.touches)
         for bucket, before, after in changes.records:
             self.digests.change(bucket, before, after)
-        for key, stock in changes.stock if self.active else ():
+        for key, stock in changes.stock:
             self._stale.setdefault(bucket_of(EntryKind.STOCK, key), {}).setdefault(key, stock)
 
     def changes(self, view: View) -> Changes:
         """What `view` changes, worked out before it is written."""
-        stock = [(key, self._before.stock(key)) for key in view.stock]
         if not self.active:
-            return Changes(view.touches, [], stock)
+            return Changes(view.touches, [], [])
+        stock = [(key, self._before.stock(key)) for key in view.stock]
         records = [*_orders(view)]
         for kind, rows, before in (
             (EntryKind.BOOKING, view.bookings, self._before.booking),

@@ -91,6 +91,8 @@ class Links:
         """Peers that are not dialled any more: somebody has to do something first."""
         self.refused = asyncio.get_running_loop().create_future()
         """Set when a seed has turned us away for good: (reason, message)."""
+        self.met = asyncio.get_running_loop().create_future()
+        """Set when a first peer has greeted: it has said what it has of our own chain."""
         self.settled = asyncio.get_running_loop().create_future()
         """Set when this node is an active member with all that the others have."""
 
@@ -243,6 +245,8 @@ class Links:
         link.peer = peer
         self._linked[peer] = number
         self._made += 1
+        if not self.met.done():
+            self.met.set_result(None)
         self.problems.pop(peer, None)
         log.info("linked", node=node_name(peer))
 

@@ -43,6 +43,9 @@ _OPTIONS = (
 _LAST_BYTES_S = 0.25
 """When all calls are answered, answers may be on their way out still; who watches our health never leaves."""
 
+_MEET_S = 1.0
+"""How long a node that starts waits for a peer."""
+
 _SWITCH_INTERVAL_S = 0.0005
 """A thread that needs the interpreter back after a system call gets it this soon (DESIGN: Threads)."""
 
@@ -98,6 +101,10 @@ class RunningNode:
             secret = secrets.token_bytes(32)
             await OwnJob(Found(self.identity.region, address, secret)).run(self.engine)
         else:
+            if len(opened.members) > 1:
+                # A disk that was rolled back may have sold more than it knows: ask before selling, if any
+                # peer can be asked. Cut off, we go on with what is here.
+                await asyncio.wait({self.links.met}, timeout=_MEET_S)
             await OwnJob(SettleIn(address)).run(self.engine)
         await set_serving(self._health)
 
