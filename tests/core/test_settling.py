@@ -285,6 +285,17 @@ def test_each_order_under_an_id_is_asked_by_its_name(owner, other):
     assert not owner.step(commands.ConfirmOrder("o", "s"), NOW).recorded
 
 
+def test_customers_that_share_an_id_may_share_request_ids_too(owner, other):
+    name = two_customers(owner, other)
+    assert pay(owner).entries, "Bob's payment has the same id"
+    assert owner.step(commands.ConfirmOrder(name, "r"), NOW).recorded
+    assert owner.step(commands.ConfirmOrder("o", "r"), NOW).entries
+    settle_all(owner, other, now=NOW)
+    bob, _ = bobs(owner)
+    assert (bob.state, bob.payments.kept) == (State.CONFIRMED, 90)
+    assert (status(owner).state, status(owner).payments.kept) == (State.CONFIRMED, 90)
+
+
 def test_what_cannot_be_asked_of_an_order_beside(owner, other):
     name = two_customers(owner, other)
     with pytest.raises(InvalidField, match="keeps its details"):
