@@ -34,16 +34,17 @@ from tallystick.core.replication.messages import (
     AskAnswer,
     Goodbye,
     Hello,
+    Me,
     Message,
     SnapshotChunk,
     SnapshotRequest,
 )
-from tallystick.core.replication.replicator import Me, Replicator
+from tallystick.core.replication.replicator import Replicator
 from tallystick.node.asking import AskDesk, StockOf
 from tallystick.node.chores import Chore
 from tallystick.node.inputs import ChunkRead, Closed, Connected, LogRead, PeerInput, Received
 from tallystick.node.installing import Installer, Step
-from tallystick.node.jobs import Job
+from tallystick.node.jobs import Job, OwnChainLost
 from tallystick.store.port import StoreBroken
 
 log = structlog.get_logger("peers")
@@ -134,14 +135,13 @@ class Peering:
 
     # ---------------------------------------------------------------------------------------- peers' frames
 
-    @property
-    def busy(self) -> bool:
-        """Whether there is something to do at once."""
-        return bool(self._chores) or self.has_ready() or self._installs
+    def busy(self, may_apply: bool) -> bool:
+        """Whether there is something to do at once; what peers send is not while it finds no room."""
+        return bool(self._chores) or (may_apply and (self.has_ready() or self._installs))
 
-    def has_ready(self, may: bool = True) -> bool:
+    def has_ready(self) -> bool:
         """Whether frames of peers can be applied."""
-        return may and bool(self.replicator.ready(1, 1))
+        return bool(self.replicator.ready(1, 1))
 
     def apply_ready(self, view: View, events_max: int, bytes_max: int) -> list[Frame] | None:
         """Join frames that are ready into `view`. None: one of them can't be; its origin is stopped, and the
@@ -194,6 +194,16 @@ class Peering:
     def replicated(self, seq: int) -> int:
         """How many peers have our events up to `seq` on disk."""
         return self.replicator.replicated(seq)
+
+    @property
+    def own_chain_lost(self) -> OwnChainLost | None:
+        """Why this node must write nothing any more."""
+        return OwnChainLost() if self.replicator.me.replica in self.replicator.stopped else None
+
+    @property
+    def others(self) -> int:
+        """How many other members there are."""
+        return sum(self._counts(replica, member) for replica, member in self.members.items())
 
     def seq_of(self, replica: int) -> int:
         """A member's last event that is on disk here."""

@@ -190,4 +190,3 @@ def _hash(kind: EntryKind, name: bytes, payload: bytes | None) -> int:
 
 def _hash_stock(key: bytes, stock: Stock) -> int:
     return hash_record(EntryKind.STOCK, key, encode(stock)) if stock.rows else 0
-
