@@ -83,8 +83,8 @@ SIM_ENTRY_POINTS = ("tallystick_sim", "tallystick_sim.__main__")
 
 # Modules that nothing imports, and why they are there all the same.
 UNREACHED: dict[str, str] = {
-    "tallystick.core.replica.apply": "joins what peers send; until nodes gossip, the tests alone call it",
-    "tallystick.core.replica.reading": "reads what peers send, for `apply`",
+    "tallystick.core.digest": "sums of the state, for `node.proving`",
+    "tallystick.node.proving": "the proof that all nodes agree; no node runs it yet",
     "tallystick.store.memory": "the store's twin with a crash model: tests run on it, and simulations will",
 }
 

@@ -46,6 +46,8 @@ CORE_RANKS = {
     "stock": 1,
     "order": 1,
     "members": 1,
+    "invitations": 1,
+    "digest": 1,
     "replica": 2,
     "replication": 2,
 }

@@ -56,7 +56,10 @@ EXPECTED = {
     "WRONG_NODE": (errors.WrongNode, False, False),
     "STORAGE_FULL": (errors.StorageFull, False, False),
     "TOO_MANY_CALLS": (errors.Overloaded, True, False),
+    "REQUEST_TOO_LARGE": (errors.InvalidRequest, False, False),
     "NODE_STOPPING": (errors.Unavailable, True, False),
+    "INSTALLING": (errors.Unavailable, True, False),
+    "OWN_CHAIN_LOST": (errors.Unavailable, False, False),
     "BEHIND_TOKEN": (errors.BehindToken, True, False),
     "NOT_STARTED": (errors.Unavailable, True, False),
     "INTERNAL": (errors.NodeFault, False, False),
@@ -72,9 +75,11 @@ def test_what_a_reason_means(reason):
 
 ELSEWHERE = {
     *("ORDER_NOT_FOUND", "STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "NOT_STARTED", "BEHIND_TOKEN"),
-    *("CORRUPT_RECORD", "INTERNAL"),
+    *("CORRUPT_RECORD", "INTERNAL", "INSTALLING", "OWN_CHAIN_LOST"),
 }
-UNWELL = {"STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "NOT_STARTED"}
+UNWELL = {
+    *("STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "NOT_STARTED", "INSTALLING", "OWN_CHAIN_LOST"),
+}
 
 
 @pytest.mark.parametrize("reason", CODES)

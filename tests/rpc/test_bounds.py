@@ -151,7 +151,7 @@ async def test_work_that_nobody_waits_for_is_not_begun(served):
     await until(lambda: served.engine._queue.qsize() == 2)
     call.cancel()
     stream.cancel()
-    await until(lambda: not served.running.shell._calls and not served.running._shell._streams)
+    await until(lambda: not served.running.shell._calls and not served.running.shell._streams)
     blockade.lift()
     await place(served, order("last", ("tea", 1)))  # behind both
     for name in ("given-up", "cut-off"):

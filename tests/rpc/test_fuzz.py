@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf import duration_pb2, field_mask_pb2, timestamp_pb2
+from google.protobuf.message import DecodeError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ ORDERS = "/tallystick.v1.OrderService/"
 STOCK = "/tallystick.v1.StockService/"
 CLUSTER = "/tallystick.v1.ClusterService/"
 PLACE_ORDERS = ORDERS + "PlaceOrders"
+WAIT_S = 0.5
 
 
 @dataclass(repr=False)
@@ -78,6 +80,7 @@ def valid_requests(node: str) -> dict[str, Any]:
     placed = hold("o-9", ("tea", 1), ("milk", 1), customer="bob", details=details, adjustments=[fee])
     mask = field_mask_pb2.FieldMask(paths=["note", "tags", "attributes.lane", "shipping_address"])
     payment = order_pb2.Payment(payment_id="p", kind=2, amount=10, currency="EUR", reference="r")  # type: ignore[arg-type]
+    share = stock_service_pb2.TokenShare(node=node, weight=1)
     line = order_pb2.LineQuantity(line_id="1", quantity=1)
     numbered = [
         order_service_pb2.NumberedOrder(number=number, order=one)
@@ -100,9 +103,14 @@ def valid_requests(node: str) -> dict[str, Any]:
         ORDERS + "ListOrderEvents": orders.ListOrderEventsRequest(
             order_id="o-1", page_size=1, page_token="1"
         ),
-        STOCK + "ReceiveStock": stock.ReceiveStockRequest(receipt_id="b", node=node, items=items, actor="a"),
+        STOCK + "ReceiveStock": stock.ReceiveStockRequest(
+            receipt_id="b", node=node, items=items, actor="a", split=[share]
+        ),
         STOCK + "AdjustStock": stock.AdjustStockRequest(
             adjustment_id="c", node=node, items=items, reason="x", actor="a"
+        ),
+        STOCK + "MoveTokens": stock.MoveTokensRequest(
+            request_id="m", node=node, to="0" * 11 + "1", items=items, actor="a"
         ),
         STOCK + "SetStockPolicy": stock.SetStockPolicyRequest(
             request_id="d", node=node, sku="tea", location="shelf", overbooking_limit=4
@@ -110,22 +118,35 @@ def valid_requests(node: str) -> dict[str, Any]:
         STOCK + "GetStock": stock.GetStockRequest(sku="tea", location="shelf"),
         STOCK + "ListStock": stock.ListStockRequest(sku_prefix="t", page_size=1, page_token="dGVhAA=="),
         CLUSTER + "GetStatus": cluster_service_pb2.GetStatusRequest(),
+        CLUSTER + "ListMembers": cluster_service_pb2.ListMembersRequest(),
+        CLUSTER + "CreateInvitation": cluster_service_pb2.CreateInvitationRequest(valid_for=hold_time),
     }
 
 
-METHODS = sorted(valid_requests(""))
+VALID = valid_requests("")
+METHODS = sorted(VALID)
+
+
+def patience_s(path: str, data: bytes) -> float:
+    """Who waits for a decision that nobody will take is answered when his time is up."""
+    try:
+        request = type(VALID[path]).FromString(data)
+    except DecodeError:
+        return CALL_S
+    return WAIT_S if getattr(request, "wait_for_decision", False) else CALL_S
 
 
 async def send(served: Served, path: str, data: bytes) -> list[Refusal]:
     """Send a request as bytes; answers its refusals, one for each order on a stream."""
     method: Any
+    timeout_s = patience_s(path, data)
     try:
         if path != PLACE_ORDERS:
             method = served.channel.unary_unary(path)
-            await method(data, timeout=CALL_S)
+            await method(data, timeout=timeout_s)
             return []
         method = served.channel.stream_stream(path)
-        call = method(timeout=CALL_S)
+        call = method(timeout=timeout_s)
         await call.read()
         await call.write(data)
         await call.done_writing()

@@ -12,12 +12,19 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from tallystick.v1 import cluster_service_pb2, order_service_pb2, stock_service_pb2
+from tallystick.v1 import (
+    cluster_service_pb2,
+    order_service_pb2,
+    replication_service_pb2,
+    stock_service_pb2,
+)
 from tests.rpc.asking import receive
 from tests.rpc.serving import CALL_S, start
 
-MODULES = (order_service_pb2, stock_service_pb2, cluster_service_pb2)
-SERVICES = ["tallystick.v1.ClusterService", "tallystick.v1.OrderService", "tallystick.v1.StockService"]
+MODULES = (order_service_pb2, stock_service_pb2, cluster_service_pb2, replication_service_pb2)
+CLUSTER, ORDERS, REPLICATION, STOCK = SERVICES = [
+    f"tallystick.v1.{name}Service" for name in ("Cluster", "Order", "Replication", "Stock")
+]
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
@@ -70,14 +77,14 @@ async def test_a_client_that_knows_nothing_finds_and_calls_everything(served):
             "lines": [{"sku": "tea", "quantity": "2", "amount": "300"}],
         }
     }
-    placed = await asyncio.to_thread(client.call, SERVICES[1], "PlaceOrder", asked)
+    placed = await asyncio.to_thread(client.call, ORDERS, "PlaceOrder", asked)
     assert placed["order"]["state"] == "ORDER_STATE_HELD"
     assert placed["order"]["total"] == "300"
-    got = await asyncio.to_thread(client.call, SERVICES[1], "GetOrder", {"orderId": "o-1"})
+    got = await asyncio.to_thread(client.call, ORDERS, "GetOrder", {"orderId": "o-1"})
     assert got["order"] == placed["order"]
-    stock = await asyncio.to_thread(client.call, SERVICES[2], "GetStock", {"sku": "tea"})
+    stock = await asyncio.to_thread(client.call, STOCK, "GetStock", {"sku": "tea"})
     assert (stock["stock"]["reserved"], stock["stock"]["availableHere"]) == ("2", "8")
-    status = await asyncio.to_thread(client.call, SERVICES[0], "GetStatus", {})
+    status = await asyncio.to_thread(client.call, CLUSTER, "GetStatus", {})
     assert status["node"] == served.node
     await asyncio.to_thread(client.close)
 
@@ -89,7 +96,7 @@ async def test_every_method_of_the_contract_is_served(served):
             for method in service.methods:
                 path = f"/{service.full_name}/{method.name}"
                 call: Any
-                if method.name == "PlaceOrders":
+                if method.name in ("PlaceOrders", "Exchange"):
                     call = served.channel.stream_stream(path)(timeout=CALL_S)
                     await call.done_writing()
                     assert [message async for message in call]
@@ -113,7 +120,7 @@ async def test_every_service_is_healthy_until_the_node_stops(tmp_path):
     for service in ("", *SERVICES):
         assert await health_of(served, service) == SERVING
     stub: Any = health_pb2_grpc.HealthStub(served.channel)
-    watch = stub.Watch(health_pb2.HealthCheckRequest(service=SERVICES[1]), timeout=CALL_S)
+    watch = stub.Watch(health_pb2.HealthCheckRequest(service=ORDERS), timeout=CALL_S)
     assert (await watch.read()).status == SERVING
     # Whoever watches does not leave by himself, and must not hold up the stop.
     stopping = asyncio.ensure_future(served.running.stop(10 * CALL_S))

@@ -6,7 +6,6 @@ import string
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 from msgspec.structs import replace
 
@@ -30,6 +29,7 @@ from tests.rpc.asking import (
     order,
     pay,
     place,
+    place_all,
     receive,
     seconds,
 )
@@ -51,6 +51,12 @@ async def too_much(call: Any, field: str) -> None:
     refused = await refusal(call)
     assert (refused.code, refused.reason, refused.definite) == ("INVALID_ARGUMENT", "INVALID_FIELD", True)
     assert refused.fields == [field]
+
+
+async def too_large(call: Any, limit: int) -> None:
+    refused = await refusal(call)
+    assert (refused.code, refused.reason) == ("RESOURCE_EXHAUSTED", "REQUEST_TOO_LARGE")
+    assert (refused.definite, refused.metadata["limit"]) == (True, str(limit))
 
 
 # ----------------------------------------------------------------------------------------------- requests
@@ -76,17 +82,14 @@ async def test_a_request_of_one_mebibyte(stocked):
     answer = await stocked.orders.PlaceOrder(request, timeout=CALL_S)
     assert len(answer.order.lines) == 1_020
     assert (await get(stocked, "o-1")) == answer.order
-    with pytest.raises(grpc.aio.AioRpcError, match="larger than max") as caught:
-        await stocked.orders.PlaceOrder(of_size("o-2", MEBIBYTE + 1), timeout=CALL_S)
-    assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    await too_large(stocked.orders.PlaceOrder(of_size("o-2", MEBIBYTE + 1), timeout=CALL_S), MEBIBYTE)
     assert (await refusal(get(stocked, "o-2"))).reason == "ORDER_NOT_FOUND"
 
 
 async def test_a_smaller_limit_may_be_set(tmp_path):
     async with serving(tmp_path / "node", request_bytes_max=1_000) as served:
         await receive(served, tea=1)
-        with pytest.raises(grpc.aio.AioRpcError, match="larger than max"):
-            await place(served, order("o-1", *[("tea", 1)] * 100))
+        await too_large(place(served, order("o-1", *[("tea", 1)] * 100)), 1_000)
 
 
 async def test_a_stream_message_of_more_than_a_mebibyte_ends_the_stream(stocked):
@@ -94,8 +97,20 @@ async def test_a_stream_message_of_more_than_a_mebibyte_ends_the_stream(stocked)
     assert (await stream.read()).window_lines
     large = order_service_pb2.NumberedOrder(order=of_size("o-1", MEBIBYTE).order)
     await stream.write(order_service_pb2.PlaceOrdersRequest(orders=[large]))
-    with pytest.raises(grpc.aio.AioRpcError, match="larger than max"):
-        await stream.read()
+    await too_large(stream.read(), MEBIBYTE)
+
+
+async def test_as_many_replicas_as_a_cluster_may_have(stocked):
+    """A node alone has nobody to wait for: what can't come is not waited for."""
+    alone = await place(stocked, order("o-1", ("tea", 1)), replicas=63)
+    assert alone.write.replicated_to == 0
+    assert not alone.write.replayed
+    many = await place_all(stocked, order("o-2", ("tea", 1)), replicas=63)
+    assert (many.write.replicated_to, many.answers[0].order.id) == (0, "o-2")
+    for wrong in (64, -1):
+        await too_much(place(stocked, order("o-3", ("tea", 1)), replicas=wrong), "replicas")
+        await too_much(place_all(stocked, order("o-3", ("tea", 1)), replicas=wrong), "replicas")
+    assert (await refusal(get(stocked, "o-3"))).reason == "ORDER_NOT_FOUND"
 
 
 async def test_two_thousand_lines(stocked):

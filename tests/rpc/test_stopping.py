@@ -57,8 +57,9 @@ async def test_what_was_accepted_is_answered(tmp_path):
     async with serving(tmp_path / "node") as again:
         assert (await get_stock(again, "tea")).sold == 40
         status = await again.cluster.GetStatus(cluster_service_pb2.GetStatusRequest(), timeout=CALL_S)
-        assert status.storage.checkpoint_backlog == 0
-        assert (status.node, status.sequence) == (again.node, 42)
+        assert status.storage.checkpoint_backlog <= 1  # where it is reached now, and nothing else
+        # With the founding, the receipt, and where it is reached now.
+        assert (status.node, status.sequence) == (again.node, 43)
         assert len((await list_orders(again)).orders) == 40
 
 
@@ -143,7 +144,7 @@ async def test_a_stop_writes_the_checkpoints_of_a_large_backlog(tmp_path):
     before = await list_orders(served, page_size=1_000)
     await served.stop()
     async with serving(tmp_path / "node") as again:
-        assert again.engine.store.backlog == 0
+        assert again.engine.store.backlog <= 1  # where it is reached now
         assert await list_orders(again, page_size=1_000) == before
         stock = await get_stock(again, "tea")
         assert (stock.reserved, stock.available_here) == (2_400, 7_600)

@@ -18,15 +18,7 @@ from tallystick.core.clock import EMPTY_HEAD, FORWARD_LIMIT_MS, Head, Vector, hl
 from tallystick.core.codec import encode
 from tallystick.core.errors import InsufficientStock, Refused
 from tallystick.core.frame import Frame
-from tallystick.core.replica.commands import (
-    Admit,
-    Command,
-    ExpireHold,
-    PlaceOrder,
-    Settle,
-    SettleIn,
-    SettleStock,
-)
+from tallystick.core.replica.commands import Command, PlaceOrder
 from tallystick.core.replica.outcome import Now, Outcome
 from tallystick.core.replica.step import Replica
 from tallystick.core.replica.view import View
@@ -34,6 +26,7 @@ from tallystick.core.replication.effects import Effect
 from tallystick.node.identity import encode_position, encode_vector, progress_rows
 from tallystick.node.inputs import PeerInput
 from tallystick.node.jobs import (
+    Closed,
     Commands,
     Internal,
     Job,
@@ -42,13 +35,14 @@ from tallystick.node.jobs import (
     Result,
     Rotten,
     StorageFull,
+    answer_of,
 )
 from tallystick.node.peering import Peering
 from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
 from tallystick.node.snapshots import read_chunk
 from tallystick.node.source import StoreSource
 from tallystick.node.sweeper import Sweep, Sweeper
-from tallystick.node.waiting import Done, Waiting, Work
+from tallystick.node.waiting import Done, Short, Waiting, Work
 from tallystick.store.port import CorruptRecord, StoreBroken, StoreFull
 from tallystick.store.store import Store
 
@@ -82,14 +76,6 @@ class _Poisoned(Exception):
         super().__init__()
         self.job = job
         self.refusal = refusal
-
-
-class _Short(Refused):
-    """A shortage that may wait for tokens. `lacking`: units by stock key."""
-
-    def __init__(self, refusal: InsufficientStock, lacking: dict[bytes, int]) -> None:
-        super().__init__(refusal.reason, refusal.message)
-        self.lacking = lacking
 
 
 class Driver:
@@ -133,14 +119,14 @@ class Driver:
 
     @property
     def unreplicated_orders(self) -> int:
-        """Events written here (orders, most of them) that are on no other disk yet, as far as known."""
+        """Events written here (most are orders) that are on no other disk yet, as far as known."""
         acked = max(self.peering.replicator.acked.values(), default=0)
         return max(0, self.head.seq - acked)
 
     @property
     def busy(self) -> bool:
         """Whether there is something to do at once."""
-        return bool(self._again) or self.peering.busy
+        return bool(self._again) or self.peering.busy(self._may_apply())
 
     # ---------------------------------------------------------------------------------------------- one turn
 
@@ -158,11 +144,11 @@ class Driver:
         committed = self._group(again, (*chores, *jobs))
         # One job each: a bug in one of them leaves the others alone.
         committed = self._group([], sweeps) or committed
-        if not committed and self.peering.has_ready(now >= self._rests_until):
+        if not committed and self._may_apply() and self.peering.has_ready():
             self._commit([])
         self._install()
         self._begin_counting()
-        self._release(self.waiting.acknowledged(self.peering.replicated, self._clock.monotonic()))
+        self._release(self.waiting.acknowledged(self.peering.replicated, self.peering.others, now))
         return self._take_turn()
 
     def stop(self) -> Turn:
@@ -219,7 +205,7 @@ class Driver:
         stamp = tick(self._hlc, now_ms)
         view = View(self._source)
         sealer = Sealer(self.replica.replica, self.head, stamp, view, self._deps())
-        closed = self.peering.closed or (StorageFull(reason) if reason else None)
+        closed = self.peering.own_chain_lost or (StorageFull(reason) if reason else None)
         self._note_clock(stamp, now_ms)
         now = Now(now_ms, stamp, 0)
         try:
@@ -257,7 +243,7 @@ class Driver:
             refused = (poisoned.refusal,) * len(work.commands)
             self._commit([work._replace(commands=refused) if work.job is poisoned.job else work])
 
-    def _step(self, work: Work, now: Now, sealer: Sealer, view: View, closed: Refused | None) -> list[Result]:
+    def _step(self, work: Work, now: Now, sealer: Sealer, view: View, closed: Closed | None) -> list[Result]:
         """Step one job's commands. A refusal leaves the view as it was."""
         step = self.replica.step
         ms, stamp, _ = now
@@ -267,7 +253,7 @@ class Driver:
                 results.append(command)
                 continue
             try:
-                if closed is not None and not _may_pass(command, closed):
+                if closed is not None and not closed.spares(command):
                     results.append(self._known(command, now) or closed)
                     continue
                 outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
@@ -339,11 +325,11 @@ class Driver:
     def _conclude(self, work: Work, results: Sequence[Result], receipt: Receipt) -> None:
         """Answer a job, or those of its commands that need not wait."""
         job, now = work.job, self._clock.monotonic()
-        short = [place for place, result in enumerate(results) if isinstance(result, _Short)]
+        short = [place for place, result in enumerate(results) if isinstance(result, Short)]
         if short:
             for place in short:
                 result, command = results[place], work.commands[place]
-                assert isinstance(result, _Short)
+                assert isinstance(result, Short)
                 self.waiting.for_tokens(Work(job.part((place,)), (command,)), result.lacking, now)
             rest = [place for place in range(len(results)) if place not in set(short)]
             if not rest:
@@ -352,13 +338,16 @@ class Driver:
         first = results[0] if len(results) == 1 else None
         if isinstance(first, Outcome) and first.recorded and job.waits_for_decision and not work.last:
             self.waiting.for_decision(first.order_id, Work(job, work.commands), now)
-        elif job.replicas > receipt.replicated_to and any(isinstance(r, Outcome) for r in results):
+        elif self._lacks_acks(job, receipt) and any(isinstance(r, Outcome) for r in results):
             self.waiting.for_acks(self.head.seq, Done(job, results, receipt), now)
         else:
             self._release([Done(job, results, receipt)])
 
+    def _lacks_acks(self, job: Job, receipt: Receipt) -> bool:
+        return job.replicas > receipt.replicated_to and self.peering.others > receipt.replicated_to
+
     def _release(self, dones: Iterable[Done]) -> None:
-        self._answers += [(done.job, _answer(*done)) for done in dones]
+        self._answers += [(done.job, answer_of(*done)) for done in dones]
 
     def _short(self, work: Work, command: Command, refusal: InsufficientStock) -> Refused:
         """Whether other nodes may help out; else the refusal, with what is known of the others."""
@@ -371,7 +360,7 @@ class Driver:
         ):
             lacking = self.peering.ask_for(refusal.shortages, self._clock.monotonic())
             if lacking:
-                return _Short(refusal, lacking)
+                return Short(refusal, lacking)
         return self.peering.explain(refusal)
 
     def _retried(self, key: bytes) -> list[Work]:
@@ -420,20 +409,3 @@ class Driver:
         if bool(reason) != bool(self._refusing):
             log.warning("writes are refused" if reason else "writes are open again", reason=reason)
         self._refusing = reason
-
-
-def _may_pass(command: Command, closed: Refused) -> bool:
-    """Whether a command is carried out although callers' are refused: what only gives back, or must not wait,
-    uses the reserve."""
-    return isinstance(closed, StorageFull) and type(command) in _USE_RESERVE
-
-
-_USE_RESERVE = frozenset({ExpireHold, Settle, SettleStock, Admit, SettleIn})
-
-
-def _answer(job: Job, results: Sequence[Result], receipt: Receipt) -> Any:
-    try:
-        return job.answer(results, receipt)
-    except Exception:
-        log.exception("an answer failed by a bug", job=type(job).__name__)
-        return Internal(definite=False)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from tallystick.core.errors import Refused
 from tallystick.core.replica.commands import Command
 from tallystick.node.engine import Engine
 from tallystick.node.jobs import Job, Receipt, Result
-from tallystick.store.port import StoreFull
 
 
 class OwnJob(Job):
@@ -20,14 +18,9 @@ class OwnJob(Job):
         self._done: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
 
     async def run(self, engine: Engine) -> Result:
-        """Submit, and wait until it is on disk. Raises StoreFull; engine and store are closed then."""
+        """Submit, and wait until it is on disk or refused."""
         engine.submit(self)
-        result = await self._done
-        if isinstance(result, Refused) and result.reason == "STORAGE_FULL":
-            await asyncio.to_thread(engine.stop)
-            engine.store.close()
-            raise StoreFull(result.message) from result
-        return result
+        return await self._done
 
     def commands(self) -> Sequence[Command]:
         return (self._command,)

@@ -10,13 +10,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import structlog
+
 from tallystick.core.errors import Refused
-from tallystick.core.replica.commands import Command
+from tallystick.core.replica.commands import (
+    Command,
+    ExpireHold,
+    GrantTokens,
+    Rebalance,
+    SettleIn,
+    SettleStock,
+)
 from tallystick.core.replica.outcome import Outcome
 from tallystick.store.port import CorruptRecord
 
+log = structlog.get_logger("engine")
+
 Result = Outcome | Refused
 Commands = Sequence[Command | Refused]
+USES_RESERVE = (ExpireHold, Settle, SettleStock, Admit, SettleIn)
+"""Written below the reserve too: what makes room, keeps a promise, or lets another node sell."""
 
 
 class Receipt(NamedTuple):
@@ -72,11 +85,22 @@ class Job(ABC):
         return self
 
 
-class StorageFull(Refused):
+class Closed(Refused):
+    """Writes are refused, all or some."""
+
+    def spares(self, command: Command) -> bool:
+        """Whether this one is carried out all the same."""
+        return False
+
+
+class StorageFull(Closed):
     """There is no room: writes come back when there is."""
 
     def __init__(self, why: str) -> None:
         super().__init__("STORAGE_FULL", f"{why}; nothing was written, reads go on")
+
+    def spares(self, command: Command) -> bool:
+        return isinstance(command, USES_RESERVE)
 
 
 class NotStarted(Refused):
@@ -121,11 +145,21 @@ class Installing(Refused):
         )
 
 
-class OwnChainLost(Refused):
-    """Peers have events of this node that its own disk has not: what it sold is not known here."""
+class OwnChainLost(Closed):
+    """A peer has events of this node that it has not, or others: its directory was rolled back or cloned."""
 
     def __init__(self) -> None:
         super().__init__(
             "OWN_CHAIN_LOST",
-            "this node's disk was rolled back or cloned: it sells nothing any more. Ask another node",
+            "this node's disk was rolled back or cloned: it writes nothing any more. Stop it, and let "
+            "a new one join in its place",
         )
+
+
+def answer_of(job: Job, results: Sequence[Result], receipt: Receipt) -> Any:
+    """The job's answer; Internal, which may have happened, if making it fails."""
+    try:
+        return job.answer(results, receipt)
+    except Exception:
+        log.exception("an answer failed by a bug", job=type(job).__name__)
+        return Internal(definite=False)

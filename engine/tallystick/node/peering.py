@@ -38,11 +38,12 @@ from tallystick.core.replication.messages import (
     Digest,
     Goodbye,
     Hello,
+    Me,
     Message,
     SnapshotChunk,
     SnapshotRequest,
 )
-from tallystick.core.replication.replicator import Me, Replicator
+from tallystick.core.replication.replicator import Replicator
 from tallystick.core.stock.owing import settled
 from tallystick.node.admission import FINAL, read_hello, turn_away
 from tallystick.node.asking import AskDesk
@@ -159,15 +160,18 @@ class Peering:
         """Whether there is any link."""
         return bool(self.replicator.links)
 
-    @property
-    def busy(self) -> bool:
-        """Whether there is something to do at once."""
-        installs = self.installer is not None and self.installer.has_rows
-        return bool(self._chores or self._fresh or self._openings) or self.has_ready() or installs
+    # ---------------------------------------------------------------------------------------- peers' frames
 
-    def has_ready(self, may: bool = True) -> bool:
+    def busy(self, may_apply: bool) -> bool:
+        """Whether there is something to do at once; what peers send is not while it finds no room."""
+        if self._chores or self._fresh or self._openings:
+            return True
+        installs = self.installer is not None and self.installer.has_rows
+        return may_apply and (self.has_ready() or installs)
+
+    def has_ready(self) -> bool:
         """Whether frames of peers can be applied."""
-        return may and bool(self.replicator.ready(1, 1))
+        return bool(self.replicator.ready(1, 1))
 
     def apply_ready(self, view: View, events_max: int, bytes_max: int) -> list[Frame] | None:
         """Join frames that are ready into `view`. None: one of them can't be; its origin is stopped, and the
@@ -233,14 +237,19 @@ class Peering:
 
     # -------------------------------------------------------------------------------------------- questions
 
-    @property
-    def closed(self) -> Refused | None:
-        """Why nothing may be written here any more, if so."""
-        return OwnChainLost() if self.replicator.me.replica in self.replicator.stopped else None
-
     def replicated(self, seq: int) -> int:
         """How many peers have our events up to `seq` on disk."""
         return self.replicator.replicated(seq)
+
+    @property
+    def own_chain_lost(self) -> OwnChainLost | None:
+        """Why this node must write nothing any more."""
+        return OwnChainLost() if self.replicator.me.replica in self.replicator.stopped else None
+
+    @property
+    def others(self) -> int:
+        """How many other members there are."""
+        return sum(self._counts(replica, member) for replica, member in self.members.items())
 
     def seq_of(self, replica: int) -> int:
         """A member's last event that is on disk here."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from tallystick.core.errors import InsufficientStock, Refused
 from tallystick.node.jobs import Commands, Job, Receipt, Result
 
 MARGIN_S = 0.05
@@ -28,6 +29,14 @@ class Work(NamedTuple):
     job: Job
     commands: Commands
     last: bool = False
+
+
+class Short(Refused):
+    """A shortage that may wait for tokens. `lacking`: units by stock key."""
+
+    def __init__(self, refusal: InsufficientStock, lacking: dict[bytes, int]) -> None:
+        super().__init__(refusal.reason, refusal.message)
+        self.lacking = lacking
 
 
 class Done(NamedTuple):
@@ -65,8 +74,8 @@ class Waiting:
         """Hold these results until enough members have our events up to `seq`."""
         self._acks.append(_Acks(seq, _until(done.job, now), done))
 
-    def acknowledged(self, counts: _Counts, now: float) -> list[Done]:
-        """What need not wait any more: enough have it, or time is up."""
+    def acknowledged(self, counts: _Counts, others: int, now: float) -> list[Done]:
+        """What need not wait any more: enough of the `others` have it, or all of them, or time is up."""
         if not self._acks:
             return []
         left: list[_Acks] = []
@@ -74,7 +83,7 @@ class Waiting:
         for each in self._acks:
             done = each.done
             count = counts(each.seq)
-            if count >= done.job.replicas or now >= each.until:
+            if count >= min(done.job.replicas, others) or now >= each.until:
                 receipt = done.receipt._replace(replicated_to=count)
                 released.append(done._replace(receipt=receipt))
             else:

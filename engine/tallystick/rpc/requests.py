@@ -19,8 +19,17 @@ _WithItems: TypeAlias = (
     | stock_service_pb2.AdjustStockRequest
     | stock_service_pb2.MoveTokensRequest
 )
+REPLICAS_MAX = 63
+"""A cluster has 64 members at most."""
 _ON_PLACING = int(ConfirmWhen.ON_PLACING)
 _ALL_OR_NONE = int(ShortageMode.ALL_OR_NONE)
+
+
+def check_replicas(replicas: int) -> int:
+    """How many other members must have a write on disk. Raises InvalidField on what no cluster has."""
+    if not 0 <= replicas <= REPLICAS_MAX:
+        raise InvalidField("replicas", f"must be 0 to {REPLICAS_MAX}, not {replicas}")
+    return replicas
 
 
 def place(order: order_pb2.Order, actor: str) -> commands.PlaceOrder:

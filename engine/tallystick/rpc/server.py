@@ -17,12 +17,14 @@ import structlog
 import uvloop
 from grpc_health.v1 import health
 
+from tallystick.core.errors import Refused
 from tallystick.core.members import node_name
 from tallystick.core.replica.commands import Found, SettleIn
 from tallystick.node.driver import Clock
 from tallystick.node.engine import WALL, Engine
 from tallystick.node.founding import OwnJob
 from tallystick.node.identity import Identity
+from tallystick.node.jobs import StorageFull
 from tallystick.node.logs import configure_logs
 from tallystick.node.opening import Opened
 from tallystick.node.reads import Reads
@@ -31,6 +33,7 @@ from tallystick.rpc.assembling import add_services, make_driver, make_engine, op
 from tallystick.rpc.links import MESSAGE_BYTES_MAX, Links
 from tallystick.rpc.services import Shell
 from tallystick.rpc.writes import Site
+from tallystick.store.port import StoreFull
 
 log = structlog.get_logger("node")
 
@@ -93,19 +96,27 @@ class RunningNode:
         log.info("stopped", node=node_name(self.identity.replica))
 
     async def begin(self, opened: Opened, address: str) -> None:
-        """Found the cluster, or join it, or tell it where we are now; then calls are answered."""
+        """Found the cluster, or join it, or tell it where we are now; then calls are answered. Raises
+        StoreFull, JoinRefused."""
         installation = opened.installation
         if installation is not None:
             await self._join(installation.seed)
         elif not opened.head.seq:
             secret = secrets.token_bytes(32)
-            await OwnJob(Found(self.identity.region, address, secret)).run(self.engine)
+            result = await OwnJob(Found(self.identity.region, address, secret)).run(self.engine)
+            if isinstance(result, Refused):
+                raise StoreFull(result.message)
         else:
             if len(opened.members) > 1:
                 # A disk that was rolled back may have sold more than it knows: ask before selling, if any
                 # peer can be asked. Cut off, we go on with what is here.
                 await asyncio.wait({self.links.met}, timeout=_MEET_S)
-            await OwnJob(SettleIn(address)).run(self.engine)
+            result = await OwnJob(SettleIn(address)).run(self.engine)
+            if isinstance(result, StorageFull):
+                # Reads go on, and the others find out where we are when there is room.
+                log.warning("the address could not be written down", address=address, reason=result.message)
+            elif isinstance(result, Refused):
+                raise JoinRefused(f"{result.reason}: {result.message}")
         await set_serving(self._health)
 
     async def _join(self, seed: str) -> None:
@@ -144,7 +155,7 @@ async def start_node(
     node = RunningNode(server, address, opened.identity, engine, links, shell, health_servicer)
     try:
         await node.begin(opened, told)
-    except JoinRefused:
+    except (JoinRefused, StoreFull):
         await node.stop(0)
         raise
     gc.collect()

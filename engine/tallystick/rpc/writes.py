@@ -58,7 +58,7 @@ class Write:
 class UnaryJob(Job):
     """One unary write."""
 
-    __slots__ = ("_data", "_deadline", "_future", "_request", "_site", "_write")
+    __slots__ = ("_data", "_deadline", "_future", "_replicas", "_request", "_site", "_write")
 
     def __init__(
         self, write: Write, data: bytes, deadline: float | None, site: Site, future: asyncio.Future[Any]
@@ -68,6 +68,7 @@ class UnaryJob(Job):
         self._site = site
         self._future = future
         self._request: Any = None
+        self._replicas = 0
         self._deadline = deadline
 
     @property
@@ -77,7 +78,7 @@ class UnaryJob(Job):
 
     @property
     def replicas(self) -> int:
-        return getattr(self._request, "replicas", 0)
+        return self._replicas
 
     @property
     def waits_for_decision(self) -> bool:
@@ -90,6 +91,7 @@ class UnaryJob(Job):
     def commands(self) -> Sequence[Command | Refused]:
         try:
             self._request = parse(self._write.request, self._data)
+            self._replicas = requests.check_replicas(getattr(self._request, "replicas", 0))
             return (self._write.command(self._request),)
         except Refused as refusal:
             return (refusal,)
@@ -169,12 +171,12 @@ class BatchJob(Job):
     def commands(self) -> Sequence[Command | Refused]:
         try:
             request = parse(order_service_pb2.PlaceOrdersRequest, self._data)
+            self._replicas = requests.check_replicas(request.replicas)
         except Refused as refusal:
             return (refusal,)
         if len(request.orders) > BATCH_ORDERS_MAX:
             return (InvalidField("orders", f"must be 0 to {BATCH_ORDERS_MAX}, not {len(request.orders)}"),)
         self._full = request.view == _FULL
-        self._replicas = request.replicas
         actor = request.actor
         numbers = self._numbers
         commands: list[Command | Refused] = []

@@ -27,6 +27,32 @@ class Hello(NamedTuple):
     installing: bool = False
 
 
+class Me(NamedTuple):
+    """What our Hello says that never changes while we run."""
+
+    cluster: str
+    replica: int
+    boot: int
+    region: str
+    address: str = ""
+    kinds: frozenset[int] = frozenset()
+    invitation: str = ""
+
+    def greeting(self, vector: Vector, *, installing: bool) -> Hello:
+        """The Hello of this moment."""
+        return Hello(
+            self.cluster,
+            self.replica,
+            self.boot,
+            self.region,
+            self.address,
+            vector,
+            self.kinds,
+            invitation=self.invitation,
+            installing=installing,
+        )
+
+
 class Frames(NamedTuple):
     """Bytes as their origins wrote them."""
 

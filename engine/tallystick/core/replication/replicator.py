@@ -21,7 +21,7 @@ from tallystick.core.members import node_name
 from tallystick.core.replication.effects import Alarm, Close, Effect, ReadLog, Send
 from tallystick.core.replication.holdback import HoldBack
 from tallystick.core.replication.link import Link
-from tallystick.core.replication.messages import Ack, Frames, Goodbye, Hello, Message, Want
+from tallystick.core.replication.messages import Ack, Frames, Goodbye, Hello, Me, Message, Want
 
 READ_BYTES = 256 << 10
 MESSAGE_BYTES = 1 << 20
@@ -33,18 +33,6 @@ WANT_MS = 1_000
 STALL_MS = 500
 """An origin whose own link brings nothing for so long, though it has more, is asked for elsewhere."""
 RESEND_MS = 3_000
-
-
-class Me(NamedTuple):
-    """What our Hello says that never changes while we run."""
-
-    cluster: str
-    replica: int
-    boot: int
-    region: str
-    address: str = ""
-    kinds: frozenset[int] = frozenset()
-    invitation: str = ""
 
 
 class _Asked(NamedTuple):
@@ -88,18 +76,7 @@ class Replicator:
     def connected(self, link: int, now_ms: int) -> None:
         """There is a new connection: greet."""
         self.links[link] = Link(link, heard_ms=now_ms, said_ms=now_ms, progress_ms=now_ms)
-        me = self.me
-        hello = Hello(
-            me.cluster,
-            me.replica,
-            me.boot,
-            me.region,
-            me.address,
-            dict(self.vector),
-            me.kinds,
-            invitation=me.invitation,
-            installing=self.installing,
-        )
+        hello = self.me.greeting(dict(self.vector), installing=self.installing)
         self._send(self.links[link], hello, now_ms)
 
     def closed(self, link: int) -> None:
