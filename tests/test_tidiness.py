@@ -83,8 +83,6 @@ SIM_ENTRY_POINTS = ("tallystick_sim", "tallystick_sim.__main__")
 
 # Modules that nothing imports, and why they are there all the same.
 UNREACHED: dict[str, str] = {
-    "tallystick.core.digest": "sums of the state, for `node.proving`",
-    "tallystick.node.proving": "the proof that all nodes agree; no node runs it yet",
     "tallystick.store.memory": "the store's twin with a crash model: tests run on it, and simulations will",
 }
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from tallystick.core.clock import EMPTY_HEAD, FORWARD_LIMIT_MS, Head, Vector, hlc_ms, receive, tick
+from tallystick.core.clock import EMPTY_HEAD, Head, Vector, hlc_ms, receive, tick
 from tallystick.core.codec import encode
 from tallystick.core.errors import InsufficientStock, Refused
 from tallystick.core.frame import Frame
@@ -37,6 +37,7 @@ from tallystick.node.jobs import (
     StorageFull,
     answer_of,
 )
+from tallystick.node.notes import Notes
 from tallystick.node.peering import Peering
 from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
 from tallystick.node.snapshots import read_chunk
@@ -108,8 +109,7 @@ class Driver:
         self._answers: list[tuple[Job, Any]] = []
         self._again: list[Work] = []
         self._rests_until = 0.0
-        self._ahead = False
-        self._refusing = ""
+        self.notes = Notes()
         peering.desk.wanting = self.waiting.wanting
 
     @property
@@ -200,13 +200,13 @@ class Driver:
     def _commit(self, batch: Sequence[Work]) -> None:
         """One commit: everything in `batch`, then peers' frames that are ready; then the answers."""
         reason = self.store.writable()
-        self._note_refusing(reason or "")
+        self.notes.refusing(reason or "")
         now_ms = self._clock.wall_ms()
         stamp = tick(self._hlc, now_ms)
         view = View(self._source)
         sealer = Sealer(self.replica.replica, self.head, stamp, view, self._deps())
         closed = self.peering.own_chain_lost or (StorageFull(reason) if reason else None)
-        self._note_clock(stamp, now_ms)
+        self.notes.clock(stamp, now_ms)
         now = Now(now_ms, stamp, 0)
         try:
             results = [self._step(work, now, sealer, view, closed) for work in batch]
@@ -288,7 +288,7 @@ class Driver:
         for frame in frames:
             stamp, ahead = receive(stamp, frame.hlc, now_ms)
             if ahead:
-                self.peering.note_ahead(frame.origin, hlc_ms(frame.hlc) - now_ms)
+                self.notes.peer_ahead(frame.origin, hlc_ms(frame.hlc) - now_ms)
         heads = {frame.origin: frame.head for frame in frames}
         vector = {**self.vector, **heads}
         if sealer.frames:
@@ -396,16 +396,3 @@ class Driver:
         self._source.adopt(view.stock)
         self.vector = vector
         self.peering.installed(step, view, self._clock.monotonic())
-
-    # ------------------------------------------------------------------------------------------------- notes
-
-    def _note_clock(self, stamp: int, now_ms: int) -> None:
-        ahead = hlc_ms(stamp) > now_ms + FORWARD_LIMIT_MS
-        if ahead and not self._ahead:
-            log.warning("the clock is behind what was written: times stand still", ms=hlc_ms(stamp) - now_ms)
-        self._ahead = ahead
-
-    def _note_refusing(self, reason: str) -> None:
-        if bool(reason) != bool(self._refusing):
-            log.warning("writes are refused" if reason else "writes are open again", reason=reason)
-        self._refusing = reason

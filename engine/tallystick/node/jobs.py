@@ -18,6 +18,7 @@ from tallystick.core.replica.commands import (
     ExpireHold,
     GrantTokens,
     Rebalance,
+    Settle,
     SettleIn,
     SettleStock,
 )
@@ -28,7 +29,7 @@ log = structlog.get_logger("engine")
 
 Result = Outcome | Refused
 Commands = Sequence[Command | Refused]
-USES_RESERVE = (ExpireHold, Settle, SettleStock, Admit, SettleIn)
+USES_RESERVE = (ExpireHold, Settle, GrantTokens, Rebalance, SettleIn, SettleStock)
 """Written below the reserve too: what makes room, keeps a promise, or lets another node sell."""
 
 

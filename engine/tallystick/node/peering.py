@@ -11,12 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from tallystick.core.clock import EMPTY_HEAD, Vector
-from tallystick.core.codec import decode
-from tallystick.core.digest import touches_of
 from tallystick.core.errors import InsufficientStock, Refused, Shortage
-from tallystick.core.frame import Frame, FrameError, decode_events
-from tallystick.core.members import Member, MemberState, node_name
-from tallystick.core.replica.apply import UnknownKind, apply_entries
+from tallystick.core.frame import Frame
+from tallystick.core.members import Member
 from tallystick.core.replica.commands import Admit, Settle, SettleIn, SettleStock
 from tallystick.core.replica.keys import split_stock_key
 from tallystick.core.replica.view import View
@@ -26,7 +23,6 @@ from tallystick.core.replication.effects import (
     Effect,
     Linked,
     ReadChunk,
-    Roster,
     Send,
     Settled,
 )
@@ -53,9 +49,10 @@ from tallystick.node.gossiping import ROUND_S, Gossip
 from tallystick.node.inputs import ChunkRead, Closed, Connected, Counted, LogRead, PeerInput, Received
 from tallystick.node.installing import Installer, Step
 from tallystick.node.jobs import Job, OwnChainLost
+from tallystick.node.joining import join_frame
 from tallystick.node.proving import Before, Changes, Proof
+from tallystick.node.roster import Members
 from tallystick.node.source import StoreSource
-from tallystick.store.port import StoreBroken
 from tallystick.store.reader import Reader
 
 log = structlog.get_logger("peers")
@@ -76,7 +73,9 @@ class Peering:
         rebalance: str = OFF,
         weights: Mapping[str, int] | None = None,
     ) -> None:
-        self.members = dict(members)
+        self._members = Members(me.replica, members)
+        self.members = self._members.records
+        self.region_of = self._members.region_of
         self.installer = installer
         installing = installer is not None and installer.reads_rows
         self.replicator = Replicator(me, vector, self._admits, installing=installing)
@@ -86,8 +85,6 @@ class Peering:
         self.gossip = Gossip(self.proof, self.balancer)
         self.heard: dict[int, int] = {}
         """When something last came over a link of each peer, in milliseconds since 1970."""
-        self.ahead: dict[int, int] = {}
-        """Members whose clock was last seen too far ahead, and by how many milliseconds."""
         self._source = source
         self._effects: list[Effect] = []
         self._chores: list[Job] = []
@@ -95,7 +92,7 @@ class Peering:
         self._openings: list[int] = []
         self._wall_ms = 0
         self._round_s = 0.0
-        self._roster()
+        self._show_members()
 
     # ---------------------------------------------------------------------------------------- what comes in
 
@@ -178,32 +175,11 @@ class Peering:
         view is worth nothing."""
         frames = self.replicator.ready(events_max, bytes_max)
         for frame in frames:
-            problem = self._apply(frame, view)
+            problem = join_frame(frame, view, self.replicator.me.replica)
             if problem is not None:
                 self.replicator.stop(frame.origin, *problem)
                 return None
-            view.touches += touches_of(frame.digest, view.names)
-            view.names.clear()
         return frames
-
-    def _apply(self, frame: Frame, view: View) -> tuple[str, str] | None:
-        """Answers a reason and a sentence if it can't be joined."""
-        me = self.replicator.me.replica
-        try:
-            for place, entries in enumerate(decode_events(frame)):
-                for skipped in apply_entries(frame.dot(place), entries, view, me):
-                    log.error("an entry was skipped", event=str(frame.dot(place)), problem=skipped.problem)
-        except FrameError as problem:
-            # Judged from the frame's bytes alone, so everybody passes over the same.
-            log.error("a frame says nothing", event=str(frame.dot(0)), problem=str(problem))
-        except UnknownKind as problem:
-            return "UPGRADE_REQUIRED", f"{problem}: upgrade this node"
-        except StoreBroken:
-            raise
-        except Exception as bug:
-            log.exception("a frame could not be applied", event=str(frame.dot(0)))
-            return "QUARANTINED", f"applying event {frame.dot(0)} failed: {bug!r}; the log says more"
-        return None
 
     def committed(
         self, own: Sequence[Frame], applied: Sequence[Frame], view: View, changes: Changes, now: float
@@ -229,12 +205,6 @@ class Peering:
             self._chores.append(Chore(SettleStock(*split_stock_key(key))))
         self._fresh[key] = None
 
-    def note_ahead(self, origin: int, ms: int) -> None:
-        """A member's clock is too far ahead of ours."""
-        if origin not in self.ahead:
-            log.warning("a peer's clock is ahead", node=node_name(origin), ms=ms)
-        self.ahead[origin] = ms
-
     # -------------------------------------------------------------------------------------------- questions
 
     def replicated(self, seq: int) -> int:
@@ -249,16 +219,11 @@ class Peering:
     @property
     def others(self) -> int:
         """How many other members there are."""
-        return sum(self._counts(replica, member) for replica, member in self.members.items())
+        return len(self._members.peers())
 
     def seq_of(self, replica: int) -> int:
         """A member's last event that is on disk here."""
         return self.replicator.vector.get(replica, EMPTY_HEAD).seq
-
-    def region_of(self, replica: int) -> str:
-        """A member's region; "" if it is not known."""
-        member = self.members.get(replica)
-        return member.region if member else ""
 
     def ask_for(self, shortages: Sequence[Shortage], now: float) -> dict[bytes, int]:
         """Ask peers for what is short. Answers the units by stock key; nothing if that would be in vain."""
@@ -266,9 +231,8 @@ class Peering:
 
     def explain(self, refusal: InsufficientStock) -> Refused:
         """The refusal, with what is known of other regions."""
-        linked = set(self._linked_peers())
-        away = [m.region for r, m in self.members.items() if r not in linked and self._counts(r, m)]
-        return self.desk.explain(refusal, tuple(sorted(set(away))), self.region_of, self._wall_ms)
+        away = self._members.regions_beside(self._linked_peers())
+        return self.desk.explain(refusal, away, self.region_of, self._wall_ms)
 
     # --------------------------------------------------------------------------------------- what goes out
 
@@ -387,17 +351,12 @@ class Peering:
         return turn_away(hello, self.members, installing=self.installer is not None)
 
     def _note_members(self, view: View) -> None:
-        for key, data in view.members.items():
-            self.members[int.from_bytes(key)] = decode(data, Member)
-        self._roster()
+        self._members.note(view)
+        self._show_members()
 
-    def _roster(self) -> None:
+    def _show_members(self) -> None:
         self.proof.active = len(self.members) > 1
-        peers = [(r, m.region, m.address) for r, m in sorted(self.members.items()) if self._counts(r, m)]
-        self._effects.append(Roster(tuple(peers)))
-
-    def _counts(self, replica: int, member: Member) -> bool:
-        return replica != self.replicator.me.replica and member.state != MemberState.ENDED
+        self._effects.append(self._members.roster())
 
     # ----------------------------------------------------------------------------------------------- links
 

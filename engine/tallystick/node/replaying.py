@@ -180,7 +180,7 @@ def _readable(frame: Frame) -> Iterator[Entries]:
 
 def _frames_between(store: Store, replica: int, after: Head, last: Head) -> Iterator[Frame]:
     """The frames of a chain after one head up to another. Raises DamagedLog, naming the place."""
-    start, stop = frame_key(replica, after.seq + 1, b""), frame_key(replica + 1, 0, b"")
+    start, stop = frame_key(replica, after.seq + 1, b""), frame_key(replica, last.seq + 1, b"")
     with store.read() as reader:
         for _, data in reader.scan(Table.FRAMES, start, stop):
             try:
