@@ -9,13 +9,14 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from tallystick.cli.cluster import cluster
 from tallystick.cli.exit_codes import MEANINGS
 from tallystick.cli.main import main, tally
 from tallystick.cli.node import node
 from tallystick.cli.order.group import order
 from tallystick.cli.stock import stock
 
-GROUPS = {"node": node, "order": order, "stock": stock}
+GROUPS = {"node": node, "cluster": cluster, "order": order, "stock": stock}
 LEAVES = [(name, leaf) for name, group in GROUPS.items() for leaf in group.commands]
 
 
@@ -27,7 +28,7 @@ def help_of(*words: str) -> str:
 
 def test_the_first_help_has_commands_codes_and_a_session():
     told = help_of()
-    for name in ("node", "order", "stock", "import-orders", "demo"):
+    for name in ("node", "cluster", "order", "stock", "import-orders", "demo"):
         assert f"\n  {name} " in told
     for code in MEANINGS:
         assert re.search(rf"^ +{code:d}  ", told, re.MULTILINE)

@@ -12,7 +12,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 
-from tallystick.client import convert, words
+from tallystick.client import convert, convert_cluster, words
 from tallystick.client.values import node, order, stock, write
 from tallystick.v1 import cluster_service_pb2, order_pb2, order_service_pb2, stock_service_pb2, write_pb2
 from tests.client.orders import ADDRESSES, DETAILS, ORDERS
@@ -59,7 +59,12 @@ CONVERSIONS: list[tuple[Any, type[msgspec.Struct], Callable[[Any], Any]]] = [
     (order_pb2.Line, order.Line, convert.line_value),
     (order_pb2.OrderEvent, order.OrderEvent, convert.event_value),
     (stock_service_pb2.Stock, stock.Stock, convert.stock_value),
-    (cluster_service_pb2.GetStatusResponse, node.NodeStatus, convert.node_status),
+    (stock_service_pb2.ItemTokens, stock.ItemTokens, convert_cluster.item_tokens),
+    (stock_service_pb2.NodeTokens, stock.NodeTokens, convert_cluster.node_tokens),
+    (cluster_service_pb2.GetStatusResponse, node.NodeStatus, convert_cluster.node_status),
+    (cluster_service_pb2.PeerStatus, node.PeerStatus, convert_cluster.peer_status),
+    (cluster_service_pb2.Member, node.Member, convert_cluster.member_value),
+    (cluster_service_pb2.VerifyResponse, node.Verification, convert_cluster.verification_value),
     (write_pb2.WriteResult, write.WriteResult, convert.write_result),
     (order_pb2.Order, write.PlacedOrder, lambda message: convert.placed_order(message, WRITTEN)),
 ]
@@ -82,7 +87,7 @@ def filled(message: Any) -> Any:
     for field in message.DESCRIPTOR.fields:
         target = getattr(message, field.name)
         if field.message_type and field.message_type.GetOptions().map_entry:
-            target["key"] = "value"
+            target["key"] = {str: "value", int: 4}[type(target["key"])]
         elif field.is_repeated:
             if field.message_type:
                 filled(target.add())
@@ -99,6 +104,7 @@ SCALARS: dict[int, Any] = {
     FieldDescriptor.CPPTYPE_INT32: 3,
     FieldDescriptor.CPPTYPE_INT64: 5,
     FieldDescriptor.CPPTYPE_UINT64: 6,
+    FieldDescriptor.CPPTYPE_DOUBLE: 0.5,
     FieldDescriptor.CPPTYPE_BOOL: True,
     FieldDescriptor.CPPTYPE_STRING: b"text",  # for bytes and text alike
     FieldDescriptor.CPPTYPE_ENUM: 2,
@@ -126,6 +132,8 @@ WORDS = {
     "PAYMENT_KIND": order_pb2.PaymentKind,
     "EVENT_KIND": order_pb2.OrderEventKind,
     "DISPOSITION": write_pb2.Disposition,
+    "LINK_STATE": cluster_service_pb2.LinkState,
+    "MEMBER_STATE": cluster_service_pb2.MemberState,
     "WRITE_STATE": cluster_service_pb2.WriteState,
 }
 

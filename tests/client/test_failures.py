@@ -61,6 +61,8 @@ EXPECTED = {
     "INSTALLING": (errors.Unavailable, True, False),
     "OWN_CHAIN_LOST": (errors.Unavailable, False, False),
     "BEHIND_TOKEN": (errors.BehindToken, True, False),
+    "INSTALLING": (errors.Unavailable, True, False),
+    "REQUEST_TOO_LARGE": (errors.InvalidRequest, False, False),
     "NOT_STARTED": (errors.Unavailable, True, False),
     "INTERNAL": (errors.NodeFault, False, False),
 }
@@ -150,7 +152,7 @@ DEFINITE = {
     grpc.StatusCode.ALREADY_EXISTS: errors.IdReused,
     grpc.StatusCode.FAILED_PRECONDITION: errors.PreconditionFailed,
     grpc.StatusCode.OUT_OF_RANGE: errors.InvalidRequest,
-    grpc.StatusCode.UNIMPLEMENTED: errors.DefiniteError,
+    grpc.StatusCode.UNIMPLEMENTED: errors.NotServed,
     grpc.StatusCode.UNAUTHENTICATED: errors.DefiniteError,
     grpc.StatusCode.PERMISSION_DENIED: errors.DefiniteError,
 }

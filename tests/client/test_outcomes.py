@@ -12,8 +12,8 @@ import pytest
 from tallystick import (
     Client,
     ClientClosed,
-    DefiniteError,
     Line,
+    NotServed,
     Order,
     OrderState,
     OutcomeUnknown,
@@ -56,7 +56,7 @@ async def test_an_address_that_is_no_nodes_says_so_at_once():
     await server.start()
     async with Client(f"127.0.0.1:{port}") as client:
         for call in (client.place_order(tea()), client.receive_stock({"TEA": 1}), client.status()):
-            with pytest.raises(DefiniteError, match="UNIMPLEMENTED"):
+            with pytest.raises(NotServed, match="UNIMPLEMENTED"):
                 await call
     await server.stop(None)
 

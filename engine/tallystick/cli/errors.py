@@ -73,6 +73,11 @@ ADVICE: Mapping[type[errors.TallystickError], Advice] = {
     errors.NodeFault: Advice(
         ExitCode.NODE_FAULT, "the node failed, nothing happened", "its log says more; try again"
     ),
+    errors.NotServed: Advice(
+        ExitCode.REFUSED,
+        "not yet served, nothing happened",
+        "the node is older than this command: upgrade it",
+    ),
     errors.TallystickError: Advice(ExitCode.OUTCOME_UNKNOWN, "outcome unknown", ""),
 }
 

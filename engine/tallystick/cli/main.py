@@ -23,6 +23,12 @@ def _node() -> click.Command:
     return node
 
 
+def _cluster() -> click.Command:
+    from tallystick.cli.cluster import cluster
+
+    return cluster
+
+
 def _order() -> click.Command:
     from tallystick.cli.order.group import order
 
@@ -49,7 +55,8 @@ def _demo() -> click.Command:
 
 COMMANDS = (
     Lazy("node", "Start a node, or ask how one is.", _node),
-    Lazy("stock", "Receive, correct and read stock.", _stock),
+    Lazy("cluster", "See how nodes are connected, and let new ones in.", _cluster),
+    Lazy("stock", "Receive, correct, move and read stock.", _stock),
     Lazy("order", "Place, pay, confirm, change, cancel and read orders.", _order),
     Lazy("import-orders", "Feed a shop's invoices to a node, and audit the outcome.", _import_orders),
     Lazy("demo", "See what it does, in a minute, with nodes of its own.", _demo),

@@ -196,6 +196,24 @@ def request_id_option(*names: str, what: str = "request") -> Callable[[F], F]:
     )
 
 
+def replicas_option(function: F) -> F:
+    """`--replicas`: wait for other disks."""
+    return click.option(
+        "--replicas",
+        type=click.IntRange(min=0),
+        default=0,
+        metavar="K",
+        help="Answer only when K other members have it on disk too, or the timeout is near.",
+    )(function)
+
+
+def wait_option(function: F) -> F:
+    """`--wait`: for the order's owner."""
+    return click.option(
+        "--wait", is_flag=True, help="If another node owns the order: wait for what it decides."
+    )(function)
+
+
 def token_option(function: F) -> F:
     """`--consistency-token`: a read that sees what was written elsewhere."""
     return click.option(

@@ -170,6 +170,14 @@ def short_duration(length: timedelta) -> str:
     return "".join(parts) or "0s"
 
 
+def rough_length(seconds: float) -> str:
+    """A length of time in one unit, as precise as a person needs it: 45s, 12m, 7h, 30d."""
+    for unit, length, most in (("s", 1, 120), ("m", 60, 120), ("h", 3_600, 48)):
+        if seconds < length * most:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds / 86_400:,.0f}d"
+
+
 def size(count: int) -> str:
     """Bytes in the largest unit that fits: 1.5 GiB."""
     value = float(count)

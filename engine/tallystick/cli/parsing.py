@@ -53,6 +53,14 @@ def parse_token(text: str) -> bytes:
         raise ValueError("this is no consistency token: copy it from the JSON of a write's answer") from None
 
 
+def parse_weight(text: str) -> tuple[str, int]:
+    """ "NODE=WEIGHT", as 3f9c01ab27de=2."""
+    node, _, weight = text.rpartition("=")
+    if not node or not re.fullmatch(r"[1-9]\d{0,5}", weight, re.ASCII):
+        raise ValueError(f"{text!r} is no share: write NODE=WEIGHT, as 3f9c01ab27de=2")
+    return node, int(weight)
+
+
 def parse_pair(text: str) -> tuple[str, str]:
     """ "KEY=VALUE" at the first "="."""
     key, sign, value = text.partition("=")

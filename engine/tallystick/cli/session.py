@@ -34,8 +34,9 @@ def converse(call: Call, talk: Callable[[Client], Awaitable[T]], *, ids: Sequenc
         raise Interrupted(again()) from None
 
 
-def written(write: WriteResult) -> str:
-    """What a person should know of how a write came about; usually nothing."""
+def written(write: WriteResult, replicas: int = 0) -> str:
+    """What a person should know of how a write came about; usually nothing. `replicas` were asked for."""
     told = ["asked for before; nothing was written now"] if write.replayed else []
     told += ["recorded; the order's owner decides"] if write.disposition is Disposition.RECORDED else []
+    told += [f"on {write.replicated_to} of {replicas} other disks"] if replicas else []
     return f" ({'; '.join(told)})" if told else ""

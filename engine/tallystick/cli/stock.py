@@ -1,4 +1,4 @@
-"""`tally stock`: receive, correct, read, and how far to overbook."""
+"""`tally stock`: receive, correct, read, who may sell how much of it, and how far to overbook."""
 
 from __future__ import annotations
 
@@ -9,18 +9,29 @@ import click
 from tallystick.cli.items import parse_item
 from tallystick.cli.listing import limit_option, listed, page_size
 from tallystick.cli.options import Call, F, Parsed, calls_node, examples, request_id_option, token_option
-from tallystick.cli.output import column, echo_fields, echo_json, echo_table, local_time, number, plain
+from tallystick.cli.output import (
+    column,
+    echo_fields,
+    echo_json,
+    echo_table,
+    local_time,
+    number,
+    plain,
+    rough_length,
+)
+from tallystick.cli.parsing import parse_weight
 from tallystick.cli.session import converse, written
-from tallystick.client import Client, Stock, StockChange, StockQuantity, new_id
+from tallystick.client import Client, ItemTokens, Stock, StockChange, StockQuantity, new_id
 
 ITEM = Parsed("item", parse_item)
+SHARE = Parsed("share", parse_weight)
 _STOCK = "Stock has sku, location, on_hand, reserved, sold, available_here, available_elsewhere, owed, …"
 _CHANGE = f'{{"stock": [Stock, …], "write": {{"replayed", …}}}}; {_STOCK}'
 
 
 @click.group()
 def stock() -> None:
-    """Receive, correct and read stock.
+    """Receive, correct, move and read stock.
 
     An item is a sku, or a sku at a location: TEA=40 are 40 units of TEA, TEA=40@berlin those in Berlin.
     """
@@ -36,22 +47,39 @@ def node_option(function: F) -> F:
     epilog=examples(
         "tally stock receive TEA=40 CUP=12",
         "tally stock receive TEA=40@berlin --receipt-id delivery-4711",
+        "tally stock receive TEA=40 --split 3f9c01ab27de=3 --split 77b0e9d2c415=1",
         json=_CHANGE,
     )
 )
 @click.argument("items", type=ITEM, nargs=-1, required=True, metavar="SKU=QUANTITY[@LOCATION]...")
+@click.option(
+    "--split",
+    type=SHARE,
+    multiple=True,
+    metavar="NODE=WEIGHT",
+    help="Share the right to sell them over nodes, by weight; repeat it for more.  [all stays here]",
+)
 @request_id_option("--receipt-id", what="receipt")
 @node_option
 @calls_node
-def receive(call: Call, items: tuple[StockQuantity, ...], request_id: str | None, node: str | None) -> None:
+def receive(
+    call: Call,
+    items: tuple[StockQuantity, ...],
+    split: tuple[tuple[str, int], ...],
+    request_id: str | None,
+    node: str | None,
+) -> None:
     """Book goods in. The same receipt id is never counted twice."""
     receipt_id = request_id or new_id()
+    shares = dict(split)
+    if len(shares) < len(split):
+        raise click.UsageError("--split names a node twice")
     _change(
         call,
         ("--receipt-id", "--request-id"),
         receipt_id,
         node,
-        lambda client, at: client.receive_stock(items, node=at, receipt_id=receipt_id),
+        lambda client, at: client.receive_stock(items, node=at, receipt_id=receipt_id, split=shares),
     )
 
 
@@ -157,6 +185,65 @@ def list_(call: Call, prefix: str, limit: int, token: bytes | None) -> None:
     )
 
 
+@stock.command(
+    epilog=examples(
+        "tally stock move TEA=10 --to 77b0e9d2c415",
+        "tally stock move TEA=10@berlin CUP=4 --to 77b0e9d2c415 --request-id evening-1",
+        json=_CHANGE,
+    )
+)
+@click.argument("items", type=ITEM, nargs=-1, required=True, metavar="SKU=UNITS[@LOCATION]...")
+@click.option("--to", required=True, metavar="NODE", help="The node that may sell them then.")
+@request_id_option()
+@click.option("--node", metavar="ID", help="The node that gives; the target itself if absent.")
+@calls_node
+def move(
+    call: Call, items: tuple[StockQuantity, ...], to: str, request_id: str | None, node: str | None
+) -> None:
+    """Give another node the right to sell units. The goods stay where they are.
+
+    See who has how many, and the names of nodes, with: tally stock tokens.
+    """
+    move_id = request_id or new_id()
+    _change(
+        call,
+        ("--request-id",),
+        move_id,
+        node,
+        lambda client, at: client.move_tokens(items, to, at, request_id=move_id),
+    )
+
+
+@stock.command(
+    epilog=examples(
+        "tally stock tokens",
+        "tally stock tokens TEA",
+        "tally stock tokens TEA- --limit 0 -o jsonl",
+        json='{"tokens": [{"sku", "location", "nodes": [{"node", "region", "quantity", "demand",\n'
+        '  "runway_seconds"}, …]}, …]}; jsonl: one item a line',
+    )
+)
+@click.argument("prefix", default="", metavar="[SKU-PREFIX]")
+@limit_option
+@token_option
+@calls_node
+def tokens(call: Call, prefix: str, limit: int, token: bytes | None) -> None:
+    """Show who may sell how many units, and how long that lasts where they are.
+
+    LASTS is the time until a node that is cut off now has sold what it may, going by what it is asked for;
+    empty where nobody asks.
+    """
+    listed(
+        call,
+        lambda client: client.list_tokens(
+            sku_prefix=prefix, page_size=page_size(limit), consistency_token=token
+        ),
+        name="tokens",
+        limit=limit,
+        show=_echo_tokens,
+    )
+
+
 def _change(
     call: Call,
     names: tuple[str, ...],
@@ -217,3 +304,21 @@ def _fields(item: Stock) -> Iterable[tuple[str, object]]:
         )
     for name in ("owed", "backordered", "received", "burned", "overbooked", "overbooking_limit_here"):
         yield name.replace("_", " "), getattr(item, name)
+
+
+def _echo_tokens(items: Iterable[ItemTokens]) -> None:
+    echo_table(
+        [
+            *(column("sku"), column("location", optional=True), column("region"), column("node")),
+            *(number("tokens"), number("asked for", optional=True), number("lasts")),
+        ],
+        [
+            (
+                *(item.sku, item.location, each.region, each.node, each.quantity),
+                f"{each.demand:.3g}/s" if each.demand else "",
+                "" if each.runway_seconds is None else rough_length(each.runway_seconds),
+            )
+            for item in items
+            for each in item.nodes
+        ],
+    )

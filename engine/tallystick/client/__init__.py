@@ -14,6 +14,7 @@ from tallystick.client.errors import (
     LineNotFound,
     NodeFault,
     NotFound,
+    NotServed,
     OrderCancelled,
     OrderExpired,
     OrderIdReused,
@@ -32,7 +33,18 @@ from tallystick.client.errors import (
 from tallystick.client.ids import new_id
 from tallystick.client.pages import Pages
 from tallystick.client.sync import SyncClient
-from tallystick.client.values.node import NodeStatus, StorageStatus, WriteState
+from tallystick.client.values.node import (
+    Difference,
+    Invitation,
+    LinkState,
+    Member,
+    MemberState,
+    NodeStatus,
+    PeerStatus,
+    StorageStatus,
+    Verification,
+    WriteState,
+)
 from tallystick.client.values.order import (
     Address,
     Adjustment,
@@ -53,7 +65,7 @@ from tallystick.client.values.order import (
     PaymentSummary,
     ShortageMode,
 )
-from tallystick.client.values.stock import AvailableElsewhere, Stock, StockQuantity
+from tallystick.client.values.stock import AvailableElsewhere, ItemTokens, NodeTokens, Stock, StockQuantity
 from tallystick.client.values.write import (
     Disposition,
     OrderChange,
@@ -77,19 +89,27 @@ __all__ = [
     "Conflict",
     "DefiniteError",
     "Details",
+    "Difference",
     "Disposition",
     "EtagMismatch",
     "IdReused",
     "IndefiniteError",
     "InsufficientStock",
     "InvalidRequest",
+    "Invitation",
+    "ItemTokens",
     "LimitReached",
     "Line",
     "LineNotFound",
     "LineQuantity",
+    "LinkState",
+    "Member",
+    "MemberState",
     "NodeFault",
     "NodeStatus",
+    "NodeTokens",
     "NotFound",
+    "NotServed",
     "Order",
     "OrderCancelled",
     "OrderChange",
@@ -106,6 +126,7 @@ __all__ = [
     "Payment",
     "PaymentKind",
     "PaymentSummary",
+    "PeerStatus",
     "PlacedOrder",
     "PreconditionFailed",
     "RequestIdReused",
@@ -120,6 +141,7 @@ __all__ = [
     "SyncClient",
     "TallystickError",
     "Unavailable",
+    "Verification",
     "WriteResult",
     "WriteState",
     "WrongNode",

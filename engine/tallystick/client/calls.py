@@ -13,7 +13,7 @@ from tallystick.client.attempts import Attempts
 from tallystick.client.choosing import Route
 from tallystick.client.connection import CLOSED, Connection, only_the_call_was_cancelled
 from tallystick.client.errors import OutcomeUnknown, TallystickError, Unavailable
-from tallystick.client.failures import Failure, failure_of_call, unreachable
+from tallystick.client.failures import Failure, failure_of_call, unreachable, worth_trying_elsewhere
 from tallystick.client.fleet import Fleet
 from tallystick.client.in_flight import InFlight
 from tallystick.v1 import write_pb2
@@ -97,6 +97,8 @@ class Calls:
         attempts: Attempts,
         timeout_s: float,
         only: int | None = None,
+        *,
+        try_elsewhere: bool = False,
     ) -> WriteResponse:
         """Write; `request` carries the id that `attempts` names. Raises TallystickError."""
 
@@ -104,8 +106,8 @@ class Calls:
             answer = await self._attempt(method(connection), request, until)
             if isinstance(answer, Failure):
                 attempts.note(answer, node)
-            else:
-                self._fleet.tokens.wrote(node, answer.write.consistency_token)
+                return worth_trying_elsewhere(answer) if try_elsewhere else answer
+            self._fleet.tokens.wrote(node, answer.write.consistency_token)
             return answer
 
         answer = await self._somewhere(attempt, timeout_s, only, writes=True)

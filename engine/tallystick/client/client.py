@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from tallystick.client import convert
+from tallystick.client.cluster_calls import ClusterCalls
 from tallystick.client.order_calls import OrderCalls
 from tallystick.client.stock_calls import StockCalls
-from tallystick.client.values.node import NodeStatus
-from tallystick.v1 import cluster_service_pb2
 
 
-class Client(OrderCalls, StockCalls):
+class Client(OrderCalls, StockCalls, ClusterCalls):
     """A client of one node or of several, for asyncio.
 
         async with Client("127.0.0.1:7411", actor="web") as client:
@@ -64,10 +62,3 @@ class Client(OrderCalls, StockCalls):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
-
-    async def status(self, *, timeout: float | None = None) -> NodeStatus:
-        """Who answers, and how it is."""
-        request = cluster_service_pb2.GetStatusRequest()
-        seconds = self._seconds(timeout)
-        response = await self._open().calls.ask(lambda at: at.cluster.GetStatus, request, seconds)
-        return convert.node_status(response)

@@ -1,4 +1,4 @@
-"""Between the SDK's values and the messages of the contract: here alone both are known.
+"""Between the SDK's values and the messages of the contract; of nodes and tokens: `convert_cluster`.
 
 A number that no int64 can hold raises ValueError, a value of the wrong type TypeError, as protobuf does.
 """
@@ -12,7 +12,7 @@ from typing import Protocol
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from tallystick.client.values import node, order, stock, write
+from tallystick.client.values import order, stock, write
 from tallystick.client.words import (
     ADJUSTMENT_KIND,
     CONFIRM_WHEN,
@@ -21,9 +21,8 @@ from tallystick.client.words import (
     ORDER_STATE,
     PAYMENT_KIND,
     SHORTAGE_MODE,
-    WRITE_STATE,
 )
-from tallystick.v1 import cluster_service_pb2, order_pb2, order_service_pb2, stock_service_pb2, write_pb2
+from tallystick.v1 import order_pb2, order_service_pb2, stock_service_pb2, write_pb2
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NO_DETAILS = order.Details()
@@ -50,7 +49,7 @@ def duration(length: timedelta | None) -> Duration | None:
     return message
 
 
-def _time(stamp: Timestamp) -> datetime | None:
+def time_value(stamp: Timestamp) -> datetime | None:
     """The moment, in UTC and microseconds; None if it was never set."""
     if not stamp.seconds and not stamp.nanos:
         return None
@@ -71,6 +70,15 @@ def placing_bytes(number: int, value: order.Order) -> bytes:
     numbered.number = number
     fill_order(numbered.order, value)
     return request.SerializeToString()
+
+
+def placing_request(value: order.Order, actor: str, replicas: int) -> order_service_pb2.PlaceOrderRequest:
+    """This one order, by itself, with what the stream's answers hold."""
+    request = order_service_pb2.PlaceOrderRequest(
+        actor=actor, replicas=replicas, view=order_service_pb2.ORDER_VIEW_BASIC
+    )
+    fill_order(request.order, value)
+    return request
 
 
 def fill_order(message: order_pb2.Order, value: order.Order) -> None:
@@ -160,8 +168,8 @@ def placed_order(message: order_pb2.Order, result: write.WriteResult) -> write.P
     return write.PlacedOrder(
         id=message.id,
         state=ORDER_STATE[message.state],
-        place_time=_time(message.place_time),
-        hold_expire_time=_time(message.hold_expire_time),
+        place_time=time_value(message.place_time),
+        hold_expire_time=time_value(message.hold_expire_time),
         lines=tuple(map(line_value, message.lines)),
         write=result,
     )
@@ -180,9 +188,9 @@ def order_value(message: order_pb2.Order) -> order.Order:
         shortage_mode=SHORTAGE_MODE[message.shortage_mode],
         details=_details_value(message.details) if message.HasField("details") else _NO_DETAILS,
         state=ORDER_STATE[message.state],
-        place_time=_time(message.place_time),
-        update_time=_time(message.update_time),
-        hold_expire_time=_time(message.hold_expire_time),
+        place_time=time_value(message.place_time),
+        update_time=time_value(message.update_time),
+        hold_expire_time=time_value(message.hold_expire_time),
         payment=_payment_summary(message.payment),
         claims=tuple(map(_claim_value, message.claims)),
         conflicts=tuple(
@@ -254,7 +262,7 @@ def _claim_value(message: order_pb2.Claim) -> order.Claim:
     return order.Claim(
         dot=message.dot,
         state=ORDER_STATE[message.state],
-        place_time=_time(message.place_time),
+        place_time=time_value(message.place_time),
         owner=message.owner,
         region=message.region,
     )
@@ -263,7 +271,7 @@ def _claim_value(message: order_pb2.Claim) -> order.Claim:
 def event_value(message: order_pb2.OrderEvent) -> order.OrderEvent:
     return order.OrderEvent(
         dot=message.dot,
-        time=_time(message.time),
+        time=time_value(message.time),
         actor=message.actor,
         kind=EVENT_KIND[message.kind],
         claim=message.claim,
@@ -272,12 +280,12 @@ def event_value(message: order_pb2.OrderEvent) -> order.OrderEvent:
         lines=tuple(order.LineQuantity(each.line_id, each.quantity) for each in message.lines),
         payment=_payment_value(message.payment) if message.HasField("payment") else None,
         reason=message.reason,
-        hold_expire_time=_time(message.hold_expire_time),
+        hold_expire_time=time_value(message.hold_expire_time),
         fields=tuple(message.fields),
     )
 
 
-# -------------------------------------------------------------------------------------- stock, writes, nodes
+# --------------------------------------------------------------------------------------------- stock, writes
 
 Items = Mapping[str, int] | Iterable[stock.StockQuantity]
 """Units by sku, or StockQuantity values where a location matters."""
@@ -296,7 +304,7 @@ def stock_value(message: stock_service_pb2.Stock) -> stock.Stock:
     elsewhere = message.available_elsewhere
     fields = {field: getattr(message, field) for field in stock.Stock.__struct_fields__}
     fields["available_elsewhere"] = (
-        stock.AvailableElsewhere(quantity=elsewhere.quantity, as_of=_time(elsewhere.as_of))
+        stock.AvailableElsewhere(quantity=elsewhere.quantity, as_of=time_value(elsewhere.as_of))
         if message.HasField("available_elsewhere")
         else None
     )
@@ -337,30 +345,9 @@ def shortages_of(message: write_pb2.InsufficientStock) -> tuple[write.Shortage, 
             asked=each.asked,
             available_here=each.available_here,
             available_elsewhere=each.available_elsewhere,
-            as_of=_time(each.as_of),
+            as_of=time_value(each.as_of),
             unreachable_regions=tuple(each.unreachable_regions),
             suggested_region=each.suggested_region,
         )
         for each in message.shortages
-    )
-
-
-def node_status(message: cluster_service_pb2.GetStatusResponse) -> node.NodeStatus:
-    storage = message.storage
-    return node.NodeStatus(
-        cluster=message.cluster,
-        node=message.node,
-        region=message.region,
-        version=message.version,
-        start_time=_time(message.start_time),
-        storage=node.StorageStatus(
-            write_state=WRITE_STATE[storage.write_state],
-            reason=storage.reason,
-            used_bytes=storage.used_bytes,
-            map_bytes=storage.map_bytes,
-            disk_free_bytes=storage.disk_free_bytes,
-            reserve_bytes=storage.reserve_bytes,
-            checkpoint_backlog=storage.checkpoint_backlog,
-        ),
-        sequence=message.sequence,
     )

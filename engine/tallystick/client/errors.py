@@ -23,7 +23,8 @@ TallystickError
 │  │  ├─ Overloaded             too many calls at the node
 │  │  ├─ BehindToken            the node has not seen yet what the consistency token names
 │  │  └─ ClientClosed
-│  └─ NodeFault                 the node failed, and knows that nothing happened
+│  ├─ NodeFault                 the node failed, and knows that nothing happened
+│  └─ NotServed                 the node is older than the call that was made
 └─ IndefiniteError
    └─ OutcomeUnknown            it may have happened: retry under `request_id`, or `resolve` the order
 
@@ -167,6 +168,10 @@ class ClientClosed(Unavailable):
 
 class NodeFault(DefiniteError):
     """The node failed on a fault of its own, and says that nothing happened."""
+
+
+class NotServed(DefiniteError):
+    """The node does not know the call: its version is older, or it is no node of Tallystick."""
 
 
 class IndefiniteError(TallystickError):

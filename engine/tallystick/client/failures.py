@@ -82,6 +82,8 @@ _REASONS: Mapping[str, _Rule] = {
     "STORAGE_FULL": _Rule(errors.StorageFull, elsewhere=True, unwell=True),
     "TOO_MANY_CALLS": _Rule(errors.Overloaded, retryable=True, elsewhere=True, unwell=True),
     "NODE_STOPPING": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
+    "INSTALLING": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
+    "OWN_CHAIN_LOST": _Rule(errors.Unavailable, elsewhere=True, unwell=True),
     "NOT_STARTED": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
     "INSTALLING": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
     "OWN_CHAIN_LOST": _Rule(errors.Unavailable, elsewhere=True, unwell=True),
@@ -100,7 +102,7 @@ _DEFINITE_CODES: Mapping[StatusCode, type[errors.TallystickError]] = {
     StatusCode.FAILED_PRECONDITION: errors.PreconditionFailed,
     StatusCode.PERMISSION_DENIED: errors.DefiniteError,
     StatusCode.UNAUTHENTICATED: errors.DefiniteError,
-    StatusCode.UNIMPLEMENTED: errors.DefiniteError,
+    StatusCode.UNIMPLEMENTED: errors.NotServed,
 }
 # The deadline that passed may have been the attempt's, with time left for another.
 _RETRYABLE_CODES = frozenset({StatusCode.UNAVAILABLE, StatusCode.CANCELLED, StatusCode.DEADLINE_EXCEEDED})
@@ -145,6 +147,12 @@ def failure_of_status(status: status_pb2.Status) -> Failure:
     else:
         error = rule.error(status.message, reason=info.reason, metadata=metadata)
     return Failure(error, rule.retryable, rule.verdict, retry_after_s, rule.elsewhere, rule.unwell)
+
+
+def worth_trying_elsewhere(failure: Failure) -> Failure:
+    """Being short of stock is final, unless the caller will have it from whoever has it."""
+    short = isinstance(failure.error, errors.InsufficientStock)
+    return failure._replace(elsewhere=True) if short else failure
 
 
 def unreachable(error: errors.TallystickError) -> Failure:

@@ -72,21 +72,31 @@ class OrderCalls(ClientBase):
 
     A `request_id` makes repeating a write safe, over retries and restarts of the caller too; the client draws
     one where none is given, and OutcomeUnknown tells it.
+
+    With `replicas`, an answer waits until so many other members have the write on disk too, or the timeout is
+    near; `write.replicated_to` says how many have. With `wait_for_decision`, if another node owns the order,
+    it waits likewise for what that one decides; `write.disposition` says whether it has.
     """
 
     @overload
     async def place_order(
-        self, order: Order, *, try_elsewhere: bool = False, timeout: float | None = None
+        self, order: Order, *, try_elsewhere: bool = False, replicas: int = 0, timeout: float | None = None
     ) -> PlacedOrder: ...
     @overload
     async def place_order(
-        self, *, try_elsewhere: bool = False, timeout: float | None = None, **fields: Unpack[OrderFields]
+        self,
+        *,
+        try_elsewhere: bool = False,
+        replicas: int = 0,
+        timeout: float | None = None,
+        **fields: Unpack[OrderFields],
     ) -> PlacedOrder: ...
     async def place_order(
         self,
         order: Order | None = None,
         *,
         try_elsewhere: bool = False,
+        replicas: int = 0,
         timeout: float | None = None,
         **fields: Unpack[OrderFields],
     ) -> PlacedOrder:
@@ -97,17 +107,38 @@ class OrderCalls(ClientBase):
         first one's. Raises InsufficientStock, InvalidRequest, OrderIdReused, StorageFull, Unavailable;
         OutcomeUnknown.
         """
-        placer = self._open().placer
+        given = order_of(order, fields)
         seconds = self._seconds(timeout)
-        return await placer.place(order_of(order, fields), seconds, try_elsewhere=try_elsewhere)
+        if not replicas:
+            return await self._open().placer.place(given, seconds, try_elsewhere=try_elsewhere)
+        # Alone: what waits for other members has a deadline of its own, and must hold up no neighbours.
+        request = convert.placing_request(given, self._actor, replicas)
+        response = await self._open().calls.write(
+            lambda at: at.orders.PlaceOrder,
+            request,
+            Attempts(given.id, given.id),
+            seconds,
+            try_elsewhere=try_elsewhere,
+        )
+        return convert.placed_order(response.order, convert.write_result(response.write))
 
     async def confirm_order(
-        self, order_id: str, *, request_id: str = "", timeout: float | None = None
+        self,
+        order_id: str,
+        *,
+        request_id: str = "",
+        replicas: int = 0,
+        wait_for_decision: bool = False,
+        timeout: float | None = None,
     ) -> OrderChange:
         """Turn a hold into a sale. Raises OrderNotFound, OrderExpired, OrderCancelled, …"""
         attempts = Attempts(request_id or new_id(), order_id)
         request = contract.ConfirmOrderRequest(
-            order_id=order_id, request_id=attempts.request_id, actor=self._actor
+            order_id=order_id,
+            request_id=attempts.request_id,
+            actor=self._actor,
+            replicas=replicas,
+            wait_for_decision=wait_for_decision,
         )
         return await self._change(lambda at: at.orders.ConfirmOrder, request, attempts, timeout)
 
@@ -117,6 +148,8 @@ class OrderCalls(ClientBase):
         hold: timedelta | None = None,
         *,
         request_id: str = "",
+        replicas: int = 0,
+        wait_for_decision: bool = False,
         timeout: float | None = None,
     ) -> OrderChange:
         """Give a hold more time, counted from now: the engine's default if None."""
@@ -126,16 +159,28 @@ class OrderCalls(ClientBase):
             request_id=attempts.request_id,
             hold=convert.duration(hold),
             actor=self._actor,
+            replicas=replicas,
+            wait_for_decision=wait_for_decision,
         )
         return await self._change(lambda at: at.orders.ExtendHold, request, attempts, timeout)
 
     async def record_payment(
-        self, order_id: str, payment: Payment, *, timeout: float | None = None
+        self,
+        order_id: str,
+        payment: Payment,
+        *,
+        replicas: int = 0,
+        wait_for_decision: bool = False,
+        timeout: float | None = None,
     ) -> OrderChange:
         """Record what a payment provider said. The same `payment_id` is never counted twice."""
         attempts = Attempts(payment.payment_id, order_id)
         request = contract.RecordPaymentRequest(
-            order_id=order_id, payment=convert.payment_message(payment), actor=self._actor
+            order_id=order_id,
+            payment=convert.payment_message(payment),
+            actor=self._actor,
+            replicas=replicas,
+            wait_for_decision=wait_for_decision,
         )
         return await self._change(lambda at: at.orders.RecordPayment, request, attempts, timeout)
 
@@ -146,6 +191,8 @@ class OrderCalls(ClientBase):
         reason: str = "",
         *,
         request_id: str = "",
+        replicas: int = 0,
+        wait_for_decision: bool = False,
         timeout: float | None = None,
     ) -> OrderChange:
         """Cancel an order, or only some lines: `{"1": 2}` two units of line "1", `{"1": 0}` all of it.
@@ -159,6 +206,8 @@ class OrderCalls(ClientBase):
             lines=convert.line_quantities(lines or ()),
             reason=reason,
             actor=self._actor,
+            replicas=replicas,
+            wait_for_decision=wait_for_decision,
         )
         return await self._change(lambda at: at.orders.CancelOrder, request, attempts, timeout)
 
@@ -169,6 +218,7 @@ class OrderCalls(ClientBase):
         etag: str = "",
         *,
         request_id: str = "",
+        replicas: int = 0,
         timeout: float | None = None,
     ) -> OrderChange:
         """Change an order's details: `{"note": "ring twice", "shipping_address.city": "Ghent"}`.
@@ -185,6 +235,7 @@ class OrderCalls(ClientBase):
             update_mask=mask,
             etag=etag,
             actor=self._actor,
+            replicas=replicas,
         )
         return await self._change(lambda at: at.orders.EditOrder, request, attempts, timeout)
 

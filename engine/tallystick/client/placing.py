@@ -14,8 +14,14 @@ from tallystick.client.choosing import Route
 from tallystick.client.connection import CLOSED
 from tallystick.client.convert import placed_order, placing_bytes
 from tallystick.client.deadlines import Deadlines
-from tallystick.client.errors import ClientClosed, InsufficientStock, InvalidRequest, Unavailable
-from tallystick.client.failures import Failure, failure_of_status, unanswered, unreachable
+from tallystick.client.errors import ClientClosed, InvalidRequest, Unavailable
+from tallystick.client.failures import (
+    Failure,
+    failure_of_status,
+    unanswered,
+    unreachable,
+    worth_trying_elsewhere,
+)
 from tallystick.client.fleet import Fleet
 from tallystick.client.in_flight import InFlight
 from tallystick.client.stream import Answer, OrderStream, Placing
@@ -169,8 +175,7 @@ def _failure_of(answer: Answer | Failure, try_elsewhere: bool) -> Failure:
     if isinstance(answer, Failure):
         return answer
     failure = failure_of_status(answer.message.error)
-    short = isinstance(failure.error, InsufficientStock)
-    return failure._replace(elsewhere=True) if short and try_elsewhere else failure
+    return worth_trying_elsewhere(failure) if try_elsewhere else failure
 
 
 def _placed(answer: Answer) -> PlacedOrder:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
-from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack, overload
+from typing import Unpack, overload
 
-from tallystick.client.client import Client
 from tallystick.client.convert import Items, Lines
 from tallystick.client.edits import EditValue
-from tallystick.client.loop_thread import shared_loop
 from tallystick.client.order_calls import OrderFields, order_of
-from tallystick.client.pages import Pages
-from tallystick.client.values.node import NodeStatus
+from tallystick.client.sync_base import SyncBase
+from tallystick.client.values.node import Invitation, Member, NodeStatus, Verification
 from tallystick.client.values.order import Order, OrderEvent, OrderState, Payment
-from tallystick.client.values.stock import Stock
+from tallystick.client.values.stock import ItemTokens, Stock
 from tallystick.client.values.write import OrderChange, PlacedOrder, StockChange
 
-T = TypeVar("T")
 
-
-class SyncClient:
+class SyncClient(SyncBase):
     """A client that blocks: `Client`, call by call, with the same arguments and errors.
 
         with SyncClient("127.0.0.1:7411", actor="batch") as client:
@@ -32,78 +26,54 @@ class SyncClient:
     Make it after a fork, never before.
     """
 
-    def __init__(
-        self,
-        addresses: str | Sequence[str],
-        *,
-        actor: str = "",
-        timeout: float = 10.0,
-        attempt_timeout: float | None = None,
-        read_your_writes: bool = True,
-        streams: int = 1,
-    ) -> None:
-        self._client = Client(
-            addresses,
-            actor=actor,
-            timeout=timeout,
-            attempt_timeout=attempt_timeout,
-            read_your_writes=read_your_writes,
-            streams=streams,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self, grace: float = 5.0) -> None:
-        """Take no more calls, give those under way `grace` seconds, fail the rest, disconnect."""
-        self._run(self._client.close(grace))
-
-    @property
-    def address(self) -> str:
-        """The preferred address."""
-        return self._client.address
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Where nodes are, the preferred one first."""
-        return self._client.addresses
-
-    @property
-    def consistency_token(self) -> bytes:
-        """See Client."""
-        return self._client.consistency_token
-
     @overload
     def place_order(
-        self, order: Order, *, try_elsewhere: bool = False, timeout: float | None = None
+        self, order: Order, *, try_elsewhere: bool = False, replicas: int = 0, timeout: float | None = None
     ) -> PlacedOrder: ...
     @overload
     def place_order(
-        self, *, try_elsewhere: bool = False, timeout: float | None = None, **fields: Unpack[OrderFields]
+        self,
+        *,
+        try_elsewhere: bool = False,
+        replicas: int = 0,
+        timeout: float | None = None,
+        **fields: Unpack[OrderFields],
     ) -> PlacedOrder: ...
     def place_order(
         self,
         order: Order | None = None,
         *,
         try_elsewhere: bool = False,
+        replicas: int = 0,
         timeout: float | None = None,
         **fields: Unpack[OrderFields],
     ) -> PlacedOrder:
         """See Client."""
         return self._run(
-            self._client.place_order(order_of(order, fields), try_elsewhere=try_elsewhere, timeout=timeout)
+            self._client.place_order(
+                order_of(order, fields), try_elsewhere=try_elsewhere, replicas=replicas, timeout=timeout
+            )
         )
 
     def confirm_order(
-        self, order_id: str, *, request_id: str = "", timeout: float | None = None
+        self,
+        order_id: str,
+        *,
+        request_id: str = "",
+        replicas: int = 0,
+        wait_for_decision: bool = False,
+        timeout: float | None = None,
     ) -> OrderChange:
         """See Client."""
-        return self._run(self._client.confirm_order(order_id, request_id=request_id, timeout=timeout))
+        return self._run(
+            self._client.confirm_order(
+                order_id,
+                request_id=request_id,
+                replicas=replicas,
+                wait_for_decision=wait_for_decision,
+                timeout=timeout,
+            )
+        )
 
     def extend_hold(
         self,
@@ -111,14 +81,37 @@ class SyncClient:
         hold: timedelta | None = None,
         *,
         request_id: str = "",
+        replicas: int = 0,
+        wait_for_decision: bool = False,
         timeout: float | None = None,
     ) -> OrderChange:
         """See Client."""
-        return self._run(self._client.extend_hold(order_id, hold, request_id=request_id, timeout=timeout))
+        return self._run(
+            self._client.extend_hold(
+                order_id,
+                hold,
+                request_id=request_id,
+                replicas=replicas,
+                wait_for_decision=wait_for_decision,
+                timeout=timeout,
+            )
+        )
 
-    def record_payment(self, order_id: str, payment: Payment, *, timeout: float | None = None) -> OrderChange:
+    def record_payment(
+        self,
+        order_id: str,
+        payment: Payment,
+        *,
+        replicas: int = 0,
+        wait_for_decision: bool = False,
+        timeout: float | None = None,
+    ) -> OrderChange:
         """See Client."""
-        return self._run(self._client.record_payment(order_id, payment, timeout=timeout))
+        return self._run(
+            self._client.record_payment(
+                order_id, payment, replicas=replicas, wait_for_decision=wait_for_decision, timeout=timeout
+            )
+        )
 
     def cancel_order(
         self,
@@ -127,11 +120,21 @@ class SyncClient:
         reason: str = "",
         *,
         request_id: str = "",
+        replicas: int = 0,
+        wait_for_decision: bool = False,
         timeout: float | None = None,
     ) -> OrderChange:
         """See Client."""
         return self._run(
-            self._client.cancel_order(order_id, lines, reason, request_id=request_id, timeout=timeout)
+            self._client.cancel_order(
+                order_id,
+                lines,
+                reason,
+                request_id=request_id,
+                replicas=replicas,
+                wait_for_decision=wait_for_decision,
+                timeout=timeout,
+            )
         )
 
     def edit_order(
@@ -141,11 +144,14 @@ class SyncClient:
         etag: str = "",
         *,
         request_id: str = "",
+        replicas: int = 0,
         timeout: float | None = None,
     ) -> OrderChange:
         """See Client."""
         return self._run(
-            self._client.edit_order(order_id, changes, etag, request_id=request_id, timeout=timeout)
+            self._client.edit_order(
+                order_id, changes, etag, request_id=request_id, replicas=replicas, timeout=timeout
+            )
         )
 
     def get_order(
@@ -200,10 +206,21 @@ class SyncClient:
         )
 
     def receive_stock(
-        self, items: Items, receipt_id: str = "", node: str = "", *, timeout: float | None = None
+        self,
+        items: Items,
+        receipt_id: str = "",
+        node: str = "",
+        *,
+        split: Mapping[str, int] | None = None,
+        replicas: int = 0,
+        timeout: float | None = None,
     ) -> StockChange:
         """See Client."""
-        return self._run(self._client.receive_stock(items, receipt_id, node, timeout=timeout))
+        return self._run(
+            self._client.receive_stock(
+                items, receipt_id, node, split=split, replicas=replicas, timeout=timeout
+            )
+        )
 
     def adjust_stock(
         self,
@@ -212,10 +229,13 @@ class SyncClient:
         adjustment_id: str = "",
         node: str = "",
         *,
+        replicas: int = 0,
         timeout: float | None = None,
     ) -> StockChange:
         """See Client."""
-        return self._run(self._client.adjust_stock(items, reason, adjustment_id, node, timeout=timeout))
+        return self._run(
+            self._client.adjust_stock(items, reason, adjustment_id, node, replicas=replicas, timeout=timeout)
+        )
 
     def set_stock_policy(
         self,
@@ -225,6 +245,7 @@ class SyncClient:
         location: str = "",
         node: str = "",
         request_id: str = "",
+        replicas: int = 0,
         timeout: float | None = None,
     ) -> StockChange:
         """See Client."""
@@ -235,7 +256,25 @@ class SyncClient:
                 location=location,
                 node=node,
                 request_id=request_id,
+                replicas=replicas,
                 timeout=timeout,
+            )
+        )
+
+    def move_tokens(
+        self,
+        items: Items,
+        to: str,
+        node: str = "",
+        *,
+        request_id: str = "",
+        replicas: int = 0,
+        timeout: float | None = None,
+    ) -> StockChange:
+        """See Client."""
+        return self._run(
+            self._client.move_tokens(
+                items, to, node, request_id=request_id, replicas=replicas, timeout=timeout
             )
         )
 
@@ -270,21 +309,36 @@ class SyncClient:
             )
         )
 
+    def list_tokens(
+        self,
+        *,
+        sku_prefix: str = "",
+        page_size: int = 100,
+        consistency_token: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[ItemTokens]:
+        """See Client."""
+        return self._iterate(
+            lambda: self._client.list_tokens(
+                sku_prefix=sku_prefix,
+                page_size=page_size,
+                consistency_token=consistency_token,
+                timeout=timeout,
+            )
+        )
+
     def status(self, *, timeout: float | None = None) -> NodeStatus:
         """See Client."""
         return self._run(self._client.status(timeout=timeout))
 
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, shared_loop())
-        try:
-            return future.result()
-        finally:
-            future.cancel()  # whoever is interrupted while waiting leaves no call behind
+    def members(self, *, timeout: float | None = None) -> list[Member]:
+        """See Client."""
+        return self._run(self._client.members(timeout=timeout))
 
-    def _iterate(self, start: Callable[[], Pages[T]]) -> Iterator[T]:
-        async def begin() -> Pages[T]:
-            return start()  # in the loop, to which the client belongs
+    def invite(self, valid_for: timedelta | None = None, *, timeout: float | None = None) -> Invitation:
+        """See Client."""
+        return self._run(self._client.invite(valid_for, timeout=timeout))
 
-        pages = self._run(begin())
-        while page := self._run(pages.next_page()):
-            yield from page
+    def verify(self, *, timeout: float | None = None) -> Verification:
+        """See Client."""
+        return self._run(self._client.verify(timeout=timeout))

@@ -42,4 +42,6 @@ ADJUSTMENT_KIND = Words(order.AdjustmentKind, "ADJUSTMENT_KIND_", order_pb2.Adju
 PAYMENT_KIND = Words(order.PaymentKind, "PAYMENT_KIND_", order_pb2.PaymentKind.items())
 EVENT_KIND = Words(order.OrderEventKind, "ORDER_EVENT_KIND_", order_pb2.OrderEventKind.items())
 DISPOSITION = Words(write.Disposition, "DISPOSITION_", write_pb2.Disposition.items())
+LINK_STATE = Words(node.LinkState, "LINK_STATE_", cluster_service_pb2.LinkState.items())
+MEMBER_STATE = Words(node.MemberState, "MEMBER_STATE_", cluster_service_pb2.MemberState.items())
 WRITE_STATE = Words(node.WriteState, "WRITE_STATE_", cluster_service_pb2.WriteState.items())

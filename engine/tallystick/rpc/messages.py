@@ -32,6 +32,9 @@ from tallystick.v1 import order_pb2, stock_service_pb2
 Regions = Callable[[int], str]
 """Replica id → region; "" if it is not known."""
 
+Demands = Callable[[bytes], Mapping[int, float]]
+"""From a stock key to replica → units a second that it is asked for there, as far as known."""
+
 _EVENT_OF_INTENT: Mapping[int, Any] = {
     IntentKind.PAYMENT: order_pb2.ORDER_EVENT_KIND_PAYMENT_RECORDED,
     IntentKind.CANCEL: order_pb2.ORDER_EVENT_KIND_CANCEL_REQUESTED,
@@ -52,6 +55,11 @@ _EVENT_OF_DECISION: Mapping[int, Any] = {
     DecisionKind.KEPT: order_pb2.ORDER_EVENT_KIND_KEPT,
     DecisionKind.HAND_OVER: order_pb2.ORDER_EVENT_KIND_HANDED_OVER,
 }
+
+
+def no_demands(_: bytes) -> Mapping[int, float]:
+    """Nobody has said what is asked for."""
+    return {}
 
 
 def timestamp(ms: int) -> timestamp_pb2.Timestamp:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
@@ -14,12 +15,15 @@ from google.protobuf import timestamp_pb2
 from tallystick.core.clock import hlc
 from tallystick.core.errors import InvalidField, NotFound
 from tallystick.core.limits import Limits
+from tallystick.core.members import Member, MemberState, node_name
 from tallystick.core.order.facts import OrderRecord, decode_order
 from tallystick.core.order.status import OrderStatus, fold
 from tallystick.core.order.validate import check_id, check_item, check_text
-from tallystick.core.replica.keys import stock_key
+from tallystick.core.replica.keys import split_stock_key, stock_key
+from tallystick.core.stock.demand import runway
+from tallystick.core.stock.rights import Stock, rights
 from tallystick.node.source import load_stock
-from tallystick.rpc.messages import Regions, basic_order, events, full_order, stock_message
+from tallystick.rpc.messages import Demands, Regions, basic_order, events, full_order, stock_message
 from tallystick.rpc.writes import details_of
 from tallystick.store.port import KEY_BYTES_MAX, Table
 from tallystick.store.reader import Reader
@@ -31,6 +35,7 @@ _STAMP_MAX = (1 << 64) - 1
 _PAGE_BYTES = 1 << 20
 _PAGE_LOOKS = 5_000
 """A page ends early when it is this large, or after looking at this many orders: it may even be empty."""
+_ENDED = MemberState.ENDED
 _NUMBER = re.compile("[0-9]{1,18}", re.ASCII)
 
 
@@ -41,6 +46,8 @@ class Ask(NamedTuple):
     replica: int
     regions: Regions
     limits: Limits
+    members: Mapping[int, Member]
+    demands: Demands
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +122,47 @@ def get_stock(ask: Ask, request: stock_service_pb2.GetStockRequest) -> stock_ser
 
 def list_stock(ask: Ask, request: stock_service_pb2.ListStockRequest) -> stock_service_pb2.ListStockResponse:
     """Stock items by sku and location."""
+    page, following = _stock_page(ask, request)
+    return stock_service_pb2.ListStockResponse(
+        stock=[stock_message(key, stock, ask.replica) for key, stock in page], next_page_token=following
+    )
+
+
+def list_tokens(
+    ask: Ask, request: stock_service_pb2.ListTokensRequest
+) -> stock_service_pb2.ListTokensResponse:
+    """Who may sell how many units of each item: members that ended have none of their own any more."""
+    page, following = _stock_page(ask, request)
+    living = [(each.region, replica) for replica, each in ask.members.items() if each.state != _ENDED]
+    return stock_service_pb2.ListTokensResponse(
+        items=[_item_tokens(ask, key, stock, sorted(living)) for key, stock in page],
+        next_page_token=following,
+    )
+
+
+def _item_tokens(
+    ask: Ask, key: bytes, stock: Stock, members: list[tuple[str, int]]
+) -> stock_service_pb2.ItemTokens:
+    sku, location = split_stock_key(key)
+    item = stock_service_pb2.ItemTokens(sku=sku, location=location)
+    demands = ask.demands(key)
+    for region, replica in members:
+        units, rate = rights(stock, replica), demands.get(replica, 0.0)
+        lasts_s = runway(units, rate)
+        item.nodes.add(
+            node=node_name(replica),
+            region=region,
+            quantity=units,
+            demand=rate,
+            runway_seconds=lasts_s if rate and math.isfinite(lasts_s) else None,
+        )
+    return item
+
+
+def _stock_page(
+    ask: Ask, request: stock_service_pb2.ListStockRequest | stock_service_pb2.ListTokensRequest
+) -> tuple[list[tuple[bytes, Stock]], str]:
+    """Items by key, and the token of the page after them."""
     check_text("sku_prefix", request.sku_prefix, ask.limits.sku_bytes_max)
     size = _page_size(request.page_size, ask.limits)
     prefix = request.sku_prefix.encode()
@@ -124,17 +172,14 @@ def list_stock(ask: Ask, request: stock_service_pb2.ListStockRequest) -> stock_s
         if not after.startswith(prefix):
             raise InvalidField("page_token", "belongs to a list with another prefix")
         start = after + b"\0"
-    response = stock_service_pb2.ListStockResponse()
-    last = b""
+    page: list[tuple[bytes, Stock]] = []
     for key, found in ask.reader.scan(Table.STOCK, start, None):
         if not key.startswith(prefix):
             break
-        if len(response.stock) == size:
-            response.next_page_token = urlsafe_b64encode(last).decode()
-            break
-        last = key
-        response.stock.append(stock_message(key, load_stock(found), ask.replica))
-    return response
+        if len(page) == size:
+            return page, urlsafe_b64encode(page[-1][0]).decode()
+        page.append((key, load_stock(found)))
+    return page, ""
 
 
 class _Span(NamedTuple):
@@ -229,4 +274,5 @@ ORDER_READS: Mapping[str, Read] = {
 STOCK_READS: Mapping[str, Read] = {
     "GetStock": Read(stock_service_pb2.GetStockRequest, get_stock),
     "ListStock": Read(stock_service_pb2.ListStockRequest, list_stock),
+    "ListTokens": Read(stock_service_pb2.ListTokensRequest, list_tokens),
 }

@@ -147,7 +147,8 @@ async def start_node(
     opened = open_directory(settings)
     driver = make_driver(settings, opened, told, clock)
     engine, links = make_engine(settings, driver, on_broken or end_process)
-    site = Site(opened.store, opened.identity.replica, driver.peering.region_of)
+    peering = driver.peering
+    site = Site(opened.store, opened.identity.replica, peering.region_of, lambda: dict(peering.members))
     shell = Shell(engine, Reads(engine), site, settings)
     health_servicer = add_services(server, shell, links, opened)
     engine.start(asyncio.get_running_loop())

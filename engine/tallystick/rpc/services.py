@@ -164,7 +164,8 @@ class Shell:
         return grpc.stream_stream_rpc_method_handler(handle)
 
     def _answer(self, read: Read, request: Any, reader: Any) -> bytes:
-        ask = Ask(reader, self.site.replica, self.site.regions, self.limits)
+        site = self.site
+        ask = Ask(reader, site.replica, site.regions, self.limits, site.members(), site.demands)
         return bytes(read.answer(ask, request).SerializeToString())
 
 

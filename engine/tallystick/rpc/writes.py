@@ -15,6 +15,7 @@ from google.rpc import status_pb2
 
 from tallystick.core.clock import hlc_ms
 from tallystick.core.errors import InvalidField, Refused
+from tallystick.core.members import Member
 from tallystick.core.order.document import show
 from tallystick.core.order.facts import IntentKind, OrderRecord
 from tallystick.core.order.status import OrderStatus, fold
@@ -24,7 +25,7 @@ from tallystick.core.replica.view import decode_document
 from tallystick.node.jobs import Job, Receipt, Result
 from tallystick.rpc import requests
 from tallystick.rpc.errors import status_of
-from tallystick.rpc.messages import Regions, basic_order, full_order, stock_message
+from tallystick.rpc.messages import Demands, Regions, basic_order, full_order, no_demands, stock_message
 from tallystick.store.port import Table
 from tallystick.store.store import Store
 from tallystick.v1 import order_pb2, order_service_pb2, stock_service_pb2, write_pb2
@@ -38,11 +39,14 @@ _RECORDED = write_pb2.DISPOSITION_RECORDED
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What answers are made with: the committed store, who we are, where regions are known."""
+    """What answers are made with: the committed store, who we are, who and where the others are, and what
+    is asked for at each."""
 
     store: Store
     replica: int
     regions: Regions
+    members: Callable[[], Mapping[int, Member]]
+    demands: Demands = no_demands
 
 
 @dataclass(frozen=True, slots=True)

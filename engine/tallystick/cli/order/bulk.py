@@ -7,9 +7,10 @@ import os
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import TextIO
 
@@ -30,6 +31,7 @@ from tallystick.client.values.order import Order
 from tallystick.client.values.write import PlacedOrder
 
 Advance = Callable[[], None]
+Place = Callable[[Order], Awaitable[PlacedOrder]]
 
 IN_FLIGHT = 512  # enough to fill the batches that the SDK sends; the node's window bounds it further
 TOLD_MAX = 20  # failures told one by one to a person; a program gets all of them
@@ -93,12 +95,17 @@ class Outcome:
         }
 
 
-def place_many(call: Call, entries: Iterable[Entry], file: TextIO) -> ExitCode:
+def place_many(call: Call, entries: Iterable[Entry], file: TextIO, replicas: int) -> ExitCode:
     """Place every order of a file, print what became of them, and answer the exit code."""
     outcome = Outcome(call)
     began = time.monotonic()
     with _progress(call, file, outcome) as advance:
-        converse(call, lambda client: _place_all(client, iter(entries), file, outcome, advance), ids=())
+
+        async def talk(client: Client) -> None:
+            place = partial(client.place_order, replicas=replicas)
+            await _place_all(place, iter(entries), file, outcome, advance)
+
+        converse(call, talk, ids=())
     if call.is_table:
         _echo_summary(outcome, time.monotonic() - began)
     elif call.output is Format.JSON:
@@ -107,7 +114,7 @@ def place_many(call: Call, entries: Iterable[Entry], file: TextIO) -> ExitCode:
 
 
 async def _place_all(
-    client: Client, entries: Iterator[Entry], file: TextIO, outcome: Outcome, advance: Advance
+    place: Place, entries: Iterator[Entry], file: TextIO, outcome: Outcome, advance: Advance
 ) -> None:
     """Feed workers, each of which has one order under way, until the file ends or the node is away."""
     waiting: asyncio.Queue[Entry | None] = asyncio.Queue(IN_FLIGHT)
@@ -117,7 +124,7 @@ async def _place_all(
             if outcome.stopped:
                 continue
             try:
-                outcome.accept(entry, await client.place_order(_placeable(entry)))
+                outcome.accept(entry, await place(_placeable(entry)))
             except TallystickError as error:
                 outcome.fail(entry, error)
             advance()

@@ -12,7 +12,7 @@ import msgspec
 from tallystick.cli.errors import BadInput
 from tallystick.cli.items import parse_adjustment, parse_line
 from tallystick.cli.money import check_currency
-from tallystick.cli.options import DURATION, Call, Parsed, Word, calls_node, examples
+from tallystick.cli.options import DURATION, Call, Parsed, Word, calls_node, examples, replicas_option
 from tallystick.cli.order.bulk import place_many
 from tallystick.cli.order.details import GivenDetails, details_options
 from tallystick.cli.order.file import read_orders
@@ -49,6 +49,7 @@ class Given(NamedTuple):
         "    --adjustment discount=-2.00 --confirm-when by-hand --hold 30m",
         "tally order get o-1 -o json | tally order place --file - --id o-2",
         "tally order place --file orders.jsonl -o jsonl > answers.jsonl",
+        "tally order place --currency EUR --line TEA=2:18.00 --replicas 1",
         json='{"order": {"id", "state", "place_time", "hold_expire_time", "lines"}, "write": {…}}\n'
         '  {"answers": [{"number", "order", "write"} or {"number", "id", "error"}, …], "placed", …} for many',
     )
@@ -81,8 +82,11 @@ class Given(NamedTuple):
 @details_options
 @click.option("--file", type=click.File(encoding="utf-8"), metavar="FILE", help="Orders in JSON; - is stdin.")
 @click.option("--id-prefix", default="", metavar="TEXT", help="With --file: number orders without an id.")
+@replicas_option
 @calls_node
-def place(call: Call, order_id: str | None, file: TextIO | None, id_prefix: str, **options: Any) -> None:
+def place(
+    call: Call, order_id: str | None, file: TextIO | None, id_prefix: str, replicas: int, **options: Any
+) -> None:
     """Place an order: sell its stock at once, or hold it until the order is confirmed.
 
     AMOUNT is what the whole line costs, in major units such as 18.00; without one it costs nothing. A sku may
@@ -95,13 +99,13 @@ def place(call: Call, order_id: str | None, file: TextIO | None, id_prefix: str,
     given = Given(**{name: options.pop(name) for name in Given._fields})
     details = GivenDetails(**options)
     if file is None:
-        place_one(call, order_from(given, details, order_id or new_id()))
+        place_one(call, order_from(given, details, order_id or new_id()), replicas)
         return
     if not given.is_empty() or not details.is_empty():
         raise click.UsageError(
             "--file has whole orders: of the options that describe one, only --id goes with it"
         )
-    _place_file(call, file, order_id, id_prefix)
+    _place_file(call, file, order_id, id_prefix, replicas)
 
 
 def order_from(given: Given, details: GivenDetails, order_id: str) -> Order:
@@ -133,16 +137,18 @@ def order_from(given: Given, details: GivenDetails, order_id: str) -> Order:
     )
 
 
-def place_one(call: Call, order: Order) -> None:
+def place_one(call: Call, order: Order, replicas: int) -> None:
     """Place one order and say what became of it."""
-    placed = converse(call, lambda client: client.place_order(order), ids=[(("--id",), order.id)])
+    placed = converse(
+        call, lambda client: client.place_order(order, replicas=replicas), ids=[(("--id",), order.id)]
+    )
     if call.is_table:
-        echo_placed(placed, order)
+        echo_placed(placed, order, replicas)
     else:
         echo_json(placed_json(placed), call.output)
 
 
-def _place_file(call: Call, file: TextIO, order_id: str | None, id_prefix: str) -> None:
+def _place_file(call: Call, file: TextIO, order_id: str | None, id_prefix: str, replicas: int) -> None:
     """One order of a file is placed like one from options, several as a stream."""
     entries = read_orders(file, id_prefix)
     first = next(entries, None)
@@ -152,7 +158,8 @@ def _place_file(call: Call, file: TextIO, order_id: str | None, id_prefix: str) 
     if second is not None:
         if order_id:
             raise click.UsageError("--id names one order, and the file holds several")
-        raise click.exceptions.Exit(place_many(call, chain((first, second), entries), file))
+        raise click.exceptions.Exit(place_many(call, chain((first, second), entries), file, replicas))
     if first.order is None:
         raise BadInput(f"{file.name}: {first.problem}")
-    place_one(call, msgspec.structs.replace(first.order, id=order_id) if order_id else first.order)
+    order = msgspec.structs.replace(first.order, id=order_id) if order_id else first.order
+    place_one(call, order, replicas)

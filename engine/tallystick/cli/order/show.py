@@ -192,10 +192,10 @@ def placed_json(placed: PlacedOrder) -> dict[str, Json]:
     return {"order": order, "write": write}
 
 
-def echo_placed(placed: PlacedOrder, asked: Order) -> None:
+def echo_placed(placed: PlacedOrder, asked: Order, replicas: int = 0) -> None:
     """What became of a placing, on a line; below it the lines that were set aside otherwise than asked."""
     until = f" until {local_time(placed.hold_expire_time)}" if placed.hold_expire_time else ""
-    click.echo(f"order {placed.id} {placed.state.value}{until}{written(placed.write)}")
+    click.echo(f"order {placed.id} {placed.state.value}{until}{written(placed.write, replicas)}")
     if not placed.lines:
         return
     # The answer leaves out what the caller knows; lines without an id have their position for one.

@@ -10,7 +10,17 @@ import click
 
 from tallystick.cli.items import parse_line_quantity
 from tallystick.cli.money import format_amount, parse_amount
-from tallystick.cli.options import DURATION, Call, Id, Parsed, Word, calls_node, examples, request_id_option
+from tallystick.cli.options import (
+    DURATION,
+    Call,
+    Id,
+    Parsed,
+    Word,
+    calls_node,
+    examples,
+    request_id_option,
+    wait_option,
+)
 from tallystick.cli.order.details import GivenDetails, details_options
 from tallystick.cli.order.place import CURRENCY
 from tallystick.cli.order.show import still_open
@@ -42,6 +52,7 @@ _PAYMENT_NAMES = ("--payment-id", "--request-id")
 @click.option("--currency", type=CURRENCY, metavar="CODE", help="ISO 4217; the order's own if absent.")
 @click.option("--reference", default="", metavar="TEXT", help="The provider's name for it.")
 @request_id_option("--payment-id", what="payment")
+@wait_option
 @calls_node
 def pay(
     call: Call,
@@ -51,6 +62,7 @@ def pay(
     currency: str | None,
     reference: str,
     request_id: str | None,
+    wait: bool,
 ) -> None:
     """Record a payment: AMOUNT in major units, such as 18.00."""
     payment_id = request_id or new_id()
@@ -65,7 +77,7 @@ def pay(
             currency=known,
             reference=reference,
         )
-        return await client.record_payment(order_id, payment)
+        return await client.record_payment(order_id, payment, wait_for_decision=wait)
 
     _change(call, talk, (_PAYMENT_NAMES, payment_id))
 
@@ -77,25 +89,37 @@ def _minor(amount: str, currency: str) -> int:
         raise click.BadParameter(str(error), param_hint="'AMOUNT'") from error
 
 
-@click.command(epilog=examples("tally order confirm o-1", json=_CHANGE))
+@click.command(
+    epilog=examples("tally order confirm o-1", "tally order confirm o-1 --wait --timeout 5s", json=_CHANGE)
+)
 @click.argument("order_id", metavar="ORDER_ID")
 @request_id_option()
+@wait_option
 @calls_node
-def confirm(call: Call, order_id: str, request_id: str | None) -> None:
+def confirm(call: Call, order_id: str, request_id: str | None, wait: bool) -> None:
     """Turn an order's hold into a sale."""
     asked = request_id or new_id()
-    _change(call, lambda client: client.confirm_order(order_id, request_id=asked), _id(asked))
+    _change(
+        call,
+        lambda client: client.confirm_order(order_id, request_id=asked, wait_for_decision=wait),
+        _id(asked),
+    )
 
 
 @click.command(epilog=examples("tally order extend o-1 --hold 1h", json=_CHANGE))
 @click.argument("order_id", metavar="ORDER_ID")
 @click.option("--hold", type=DURATION, metavar="DURATION", help="10s to 30d, from now.  [15m]")
 @request_id_option()
+@wait_option
 @calls_node
-def extend(call: Call, order_id: str, hold: timedelta | None, request_id: str | None) -> None:
+def extend(call: Call, order_id: str, hold: timedelta | None, request_id: str | None, wait: bool) -> None:
     """Give an order's hold more time, counted from now."""
     asked = request_id or new_id()
-    _change(call, lambda client: client.extend_hold(order_id, hold, request_id=asked), _id(asked))
+    _change(
+        call,
+        lambda client: client.extend_hold(order_id, hold, request_id=asked, wait_for_decision=wait),
+        _id(asked),
+    )
 
 
 @click.command(
@@ -115,9 +139,15 @@ def extend(call: Call, order_id: str, hold: timedelta | None, request_id: str | 
 )
 @click.option("--reason", default="", metavar="TEXT", help="Why, for the history.")
 @request_id_option()
+@wait_option
 @calls_node
 def cancel(
-    call: Call, order_id: str, line: tuple[tuple[str, int], ...], reason: str, request_id: str | None
+    call: Call,
+    order_id: str,
+    line: tuple[tuple[str, int], ...],
+    reason: str,
+    request_id: str | None,
+    wait: bool,
 ) -> None:
     """Cancel an order, or lines of it. An id that was not placed yet can be cancelled too."""
     asked = request_id or new_id()
@@ -126,7 +156,9 @@ def cancel(
         raise click.UsageError("--line names a line twice")
     _change(
         call,
-        lambda client: client.cancel_order(order_id, lines=lines or None, reason=reason, request_id=asked),
+        lambda client: client.cancel_order(
+            order_id, lines or None, reason, request_id=asked, wait_for_decision=wait
+        ),
         _id(asked),
     )
 

@@ -46,3 +46,23 @@ class Stock(Value, frozen=True, kw_only=True):
     """Units that may be sold beyond what was received."""
     overbooking_limit_here: int = 0
     shipped: int = 0
+
+
+class NodeTokens(Value, frozen=True, kw_only=True):
+    """What one node may sell of an item."""
+
+    node: str
+    region: str
+    quantity: int
+    demand: float = 0.0
+    """Units a second that it is asked for, as it last said."""
+    runway_seconds: float | None = None
+    """How long that lasts if the node is cut off now; None if nobody asks."""
+
+
+class ItemTokens(Value, frozen=True, kw_only=True):
+    """Who may sell a stock item: every member that has not ended."""
+
+    sku: str
+    location: str = ""
+    nodes: tuple[NodeTokens, ...] = ()
