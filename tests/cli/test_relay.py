@@ -98,10 +98,10 @@ async def was_reset(wire: Wire) -> bool:
 
 
 @settings(max_examples=25)
-@given(chunks=st.lists(st.binary(min_size=1, max_size=5_000), min_size=1, max_size=12), slow=st.booleans())
+@given(chunks=st.lists(st.binary(min_size=1, max_size=20_000), min_size=1, max_size=8), slow=st.booleans())
 async def test_every_byte_arrives_in_its_place(chunks, slow):
     async with Target() as target:
-        relay = Relay(target.address, delay_ms=1, bytes_per_s=20_000_000 if slow else None)
+        relay = Relay(target.address, delay_ms=1, bytes_per_s=2_000_000 if slow else None)
         async with relay, wire_to(relay.address) as wire:
             for chunk in chunks:
                 wire.writer.write(chunk)
