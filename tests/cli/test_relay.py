@@ -13,7 +13,7 @@ from time import monotonic
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tallystick.cli.relay import Direction, Relay
@@ -98,16 +98,20 @@ async def was_reset(wire: Wire) -> bool:
 
 
 @settings(max_examples=25)
+@example(chunks=[b"a" * 20_000, b"b" * 20_000], slow=True)
 @given(chunks=st.lists(st.binary(min_size=1, max_size=20_000), min_size=1, max_size=8), slow=st.booleans())
 async def test_every_byte_arrives_in_its_place(chunks, slow):
     async with Target() as target:
-        relay = Relay(target.address, delay_ms=1, bytes_per_s=2_000_000 if slow else None)
+        relay = Relay(target.address, delay_ms=8, bytes_per_s=2_000_000 if slow else None)
         async with relay, wire_to(relay.address) as wire:
+            # Connected throughout, and two turns of the loop apart: else the chunks arrive as one.
+            assert await wire.ask(b">") == b">"
             for chunk in chunks:
                 wire.writer.write(chunk)
                 await asyncio.sleep(0)
-            said = b"".join(chunks)
-            assert await wire.reader.readexactly(len(said)) == said
+                await asyncio.sleep(0)
+            said = b"".join([b">", *chunks])
+            assert await wire.reader.readexactly(len(said) - 1) == said[1:]
             assert bytes(target.heard) == said
             assert relay.forwarded == dict.fromkeys(Direction, len(said))
 
