@@ -79,7 +79,7 @@ class Link:
         self._over = False
 
     def end_made(self, end: End) -> None:
-        """A socket is there, the caller's first. The target is called when it can be: that takes both ways."""
+        """A socket is there, the caller's first. The target is called when both ways are open."""
         if self._over or self._road.is_closed:
             end.abort()
         elif end is self.caller:
