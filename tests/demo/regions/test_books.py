@@ -57,6 +57,7 @@ def test_the_99th_percentile_is_one_that_occurred():
     waits = [Answer(0.0, millis / 1000, Phase.WHOLE, True) for millis in range(1, 201)]
     assert p99_ms(waits) == pytest.approx(198)
     assert p99_ms(waits[:1]) == pytest.approx(1)
+    assert p99_ms([*waits, *(Answer(0.0, 9.0, Phase.WHOLE, False) for _ in range(50))]) == pytest.approx(198)
     assert p99_ms([]) is None
 
 

@@ -20,7 +20,7 @@ from tallystick.client.values.order import ConfirmWhen, Order, OrderState
 from tallystick.client.values.stock import Stock
 from tallystick.client.values.write import Shortage
 
-SECONDS = 6.0
+SECONDS = 3.0
 TOOK_S = 0.004
 
 

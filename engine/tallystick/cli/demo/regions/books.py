@@ -59,7 +59,7 @@ class RegionBooks(Books):
         return sum(answer.accepted and answer.phase is phase for answer in self.answers)
 
     def p99_ms_in(self, phase: Phase) -> float | None:
-        """How long the slowest hundredth of the orders of a phase waited at least."""
+        """How long the slowest hundredth of the orders accepted in a phase waited at least."""
         return p99_ms(answer for answer in self.answers if answer.phase is phase)
 
     def orders_per_s(self, now: float) -> float:
@@ -74,6 +74,9 @@ class RegionBooks(Books):
 
 
 def p99_ms(answers: Iterable[Answer]) -> float | None:
-    """The 99th percentile by nearest rank, in milliseconds; None of nothing."""
-    took = sorted(answer.took_s for answer in answers)
+    """Of those accepted the 99th percentile by nearest rank, in milliseconds; None of nothing.
+
+    A refusal says how long it took to ask everybody else, not how long it takes to sell.
+    """
+    took = sorted(answer.took_s for answer in answers if answer.accepted)
     return took[math.ceil(len(took) * 0.99) - 1] * 1000 if took else None

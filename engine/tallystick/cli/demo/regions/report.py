@@ -15,7 +15,7 @@ from tallystick.cli.output import Json
 def as_json(
     story: RegionalStory, books: Mapping[str, RegionBooks], findings: Findings, verdict: Verdict
 ) -> dict[str, Json]:
-    """One object; what differs between regions is an object by region. Times without an order are null."""
+    """One object; what differs between regions is an object by region. p99s are of accepted orders."""
     took = findings.seconds_to_converge
     return {
         "regions": list(story.regions),
