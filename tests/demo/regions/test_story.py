@@ -24,8 +24,17 @@ def test_what_is_delivered_is_what_is_on_sale(count):
         shares = [story.deliveries[region].get(article.sku, 0) for region in story.regions]
         assert sum(shares) == article.stock
         assert max(shares) - min(shares) <= 1
-    rests = {region for region in story.regions if story.deliveries[region].get("PIANO")}
-    assert len(rests) == 1
+    assert sum("PIANO" in goods for goods in story.deliveries.values()) == 1
+
+
+def test_what_does_not_divide_does_not_always_go_to_the_same():
+    deliveries = tell_regions(3, 3, 5).deliveries
+    more = {
+        max(deliveries, key=lambda region: deliveries[region].get(sku, 0))
+        for sku in deliveries["eu"]
+        if len({goods.get(sku, 0) for goods in deliveries.values()}) > 1
+    }
+    assert len(more) > 1
 
 
 @pytest.mark.parametrize("count", COUNTS)

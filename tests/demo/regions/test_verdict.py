@@ -12,7 +12,7 @@ from tallystick.cli.demo.regions.books import Answer
 from tallystick.cli.demo.regions.report import as_json
 from tallystick.cli.demo.regions.screen import introduce, picture, report, tell_addresses
 from tallystick.cli.demo.regions.snapshot import take_snapshot
-from tallystick.cli.demo.regions.timeline import Phase
+from tallystick.cli.demo.regions.timeline import Phase, Timeline
 from tallystick.cli.demo.screen import console
 from tallystick.client.values.order import OrderState
 from tests.demo.regions.world import SECONDS, World, good_world, look_of
@@ -153,7 +153,14 @@ def test_programs_are_told_everything():
     assert answer["regions"] == ["eu", "us", "ap"]
     assert all(list(answer[name]) == answer["regions"] for name in by_region)
     assert answer["orders_accepted"] + answer["orders_refused"] == len(world.story.orders)
-    assert all(accepted > 0 for accepted in answer["accepted_during_cut"].values())
+    cut_at, heal_at, _end_at = Timeline.lasting(SECONDS)
+    assert answer["accepted_during_cut"] == {
+        region: sum(
+            cut_at <= arrival.at < heal_at and arrival.order.id in world.books[region].acknowledged
+            for arrival in arrivals
+        )
+        for region, arrivals in world.story.arrivals.items()
+    }
     assert set(answer["p99_ms_during_cut"].values()) == {4.0}
     assert (answer["false_refusals"], answer["oversold_units"]) == (0, 0)
     assert (answer["seconds_to_converge"], answer["digests_equal"]) == (1.25, True)

@@ -104,11 +104,11 @@ def good_world(count: int = 3, seed: int = 1) -> World:
                     on_hand=article.stock,
                     sold=sold[article.sku],
                     reserved=held[article.sku],
-                    available_here=left[article.sku] if region == story.regions[0] else 0,
+                    available_here=len(range(place, left[article.sku], count)),
                 )
                 for article in story.articles
             }
-            for region in story.regions
+            for place, region in enumerate(story.regions)
         },
         dict.fromkeys(story.regions, "d1ce"),
     )

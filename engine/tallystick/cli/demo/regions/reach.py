@@ -55,7 +55,7 @@ def false_refusals(
 
     def is_false(refusal: Refusal) -> bool:
         place = bisect_left(moments, refusal.at)
-        if place == len(quick) or quick[place].epoch != refusal.epoch or not refusal.side:
+        if place == len(quick) or quick[place].epoch != refusal.epoch:
             return False
         units = quick[place].units
         return all(
