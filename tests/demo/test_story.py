@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tallystick.cli.demo.books import Books, Settled
+from tallystick.cli.demo.crash.books import CrashBooks
 from tallystick.cli.demo.story import tell, units_of
 from tallystick.client.values.order import ConfirmWhen
 
@@ -34,7 +35,7 @@ def test_orders_are_such_as_a_shop_gets():
 
 def test_the_books_tell_what_was_accepted_before_the_crash():
     first, second, third = tell(1, 100).orders[:3]
-    books = Books()
+    books = CrashBooks()
     books.acknowledge(first)
     books.lose_sight(second)
     books.server_killed()

@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,10 +34,12 @@ class NodeProcess:
         self.log = log
 
     @classmethod
-    async def start(cls, data: Path, region: str, *, listen: str = LOOPBACK) -> NodeProcess:
+    async def start(
+        cls, data: Path, region: str, *, listen: str = LOOPBACK, flags: Iterable[str] = ("--new-cluster",)
+    ) -> NodeProcess:
         """Start a node on a data directory, and wait until it serves. Raises NodeNotStarted."""
         log = data.with_name(f"{data.name}.log")
-        command = [sys.executable, "-m", "tallystick", "node", "start", "--new-cluster"]
+        command = [sys.executable, "-m", "tallystick", "node", "start", *flags]
         command += ["--data", str(data), "--listen", listen, "--region", region]
         with log.open("ab") as logs:
             # In a session of its own: Ctrl-C is for us, and we end the node when its clients are done.

@@ -1,5 +1,8 @@
-"""`tally demo`: a flash sale, a server that is killed in the middle of it, and the audit of the promises.
+"""`tally demo`: a flash sale in which something breaks, live, and the audit of every promise afterwards.
 
-Pure: `story` (who buys what, by the seed), `books` (what the shoppers were told), `verdict` (the
-promises held against what the server says). The shell: `command`, `sale`, `screen`.
+`regions`: three regions, one of which is cut off; `crash`: one region whose server is killed.
+
+Pure: `story` (who buys what, by the seed), `books` (what the shoppers were told), `audit` (what every
+verdict looks at), and in both demos the story, books, verdict and report of their own. The shell: `command`,
+`play`, `sale`, `cluster`, `till`, `screen`.
 """

@@ -22,9 +22,8 @@ class Books:
 
     acknowledged: dict[str, Order] = field(default_factory=dict)
     refused: dict[str, tuple[Shortage, ...]] = field(default_factory=dict)
-    acknowledged_before_kill: frozenset[str] = frozenset()
     unknown: dict[str, Settled | None] = field(default_factory=dict)
-    """Orders under way when the server died, and what became of them."""
+    """Orders that got no answer, and what became of them."""
     problems: list[str] = field(default_factory=list)
     """Answers that no order should get."""
 
@@ -47,10 +46,6 @@ class Books:
     def settle(self, order: Order, settled: Settled) -> None:
         """Its id was looked up."""
         self.unknown[order.id] = settled
-
-    def server_killed(self) -> None:
-        """From here on, what was acknowledged so far has to survive."""
-        self.acknowledged_before_kill = frozenset(self.acknowledged)
 
     def count_unknown(self, settled: Settled | None) -> int:
         return sum(outcome is settled for outcome in self.unknown.values())

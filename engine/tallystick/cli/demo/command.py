@@ -2,86 +2,124 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
-from tallystick.cli.demo.sale import SHOPPERS, Sale
-from tallystick.cli.demo.screen import console, introduce, report, watching
-from tallystick.cli.demo.story import tell
-from tallystick.cli.demo.verdict import Verdict, items_json
+from tallystick.cli.demo.crash.play import play_crash
+from tallystick.cli.demo.regions.play import played_regions
+from tallystick.cli.demo.regions.screen import tell_addresses
+from tallystick.cli.demo.regions.story import REGIONS
+from tallystick.cli.demo.screen import console
 from tallystick.cli.errors import Interrupted
 from tallystick.cli.exit_codes import ExitCode
-from tallystick.cli.node_process import run_cleaning_up, scratch_directory
+from tallystick.cli.node_process import run_cleaning_up
 from tallystick.cli.output import Format, Json, echo_json
+
+_ONLY_WITH_CRASH = ("orders",)
+_NOT_WITH_CRASH = ("regions", "seconds", "keep")
 
 
 @click.command(
     epilog="""\b
 Examples:
   tally demo
-  tally demo --seed 7 --orders 20000
+  tally demo --regions 4 --seconds 20 --seed 7
   tally demo --json
+  tally demo --keep
+  tally demo --crash --orders 20000
 
 Exit code 7: a promise broke.
 """
 )
 @click.option(
+    "--regions",
+    type=click.IntRange(2, len(REGIONS)),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How many regions share the stock.",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(5, 600),
+    default=30,
+    show_default=True,
+    metavar="S",
+    help="How long the sale lasts; starting and checking come on top.",
+)
+@click.option(
     "--seed", type=int, default=1, show_default=True, metavar="N", help="Another number, another sale."
 )
+@click.option("--keep", is_flag=True, help="Leave the regions running afterwards, until Ctrl-C.")
+@click.option("--crash", is_flag=True, help="One region instead, and a kill -9 in the middle.")
 @click.option(
     "--orders",
     type=click.IntRange(100, 100_000),
     default=6_000,
     show_default=True,
     metavar="N",
-    help="How many orders come.",
+    help="With --crash: how many orders come.",
 )
 @click.option("--json", "as_object", is_flag=True, help="Print one JSON object instead.")
-def demo(seed: int, orders: int, as_object: bool) -> None:
-    """See it sell through a crash: a flash sale, kill -9 in the middle, and an audit of every order.
+@click.pass_context
+def demo(
+    ctx: click.Context,
+    regions: int,
+    seconds: float,
+    seed: int,
+    keep: bool,
+    crash: bool,
+    orders: int,
+    as_object: bool,
+) -> None:
+    """See it sell through a partition: a flash sale in three regions, one cut off, and an audit.
 
-    It needs nothing but this command: the server is a node of its own in a temporary directory.
+    It needs nothing but this command: every region is a node of its own in a temporary directory, 40 ms
+    from the others.
     """
+    _refuse_options(ctx, _NOT_WITH_CRASH if crash else _ONLY_WITH_CRASH, "with" if crash else "without")
     out = Console(quiet=True) if as_object else console()
-    sale = Sale(tell(seed, orders))
-    introduce(out, sale.story, seed)
+    playing = (
+        _crash(out, as_object, seed=seed, orders=orders)
+        if crash
+        else _regions(out, as_object, seed=seed, regions=regions, seconds=seconds, keep=keep)
+    )
     try:
-        verdict = run_cleaning_up(play(out, sale))
+        ok = run_cleaning_up(playing)
     except KeyboardInterrupt:
         raise Interrupted("") from None
-    if as_object:
-        echo_json(as_json(seed, sale, verdict), Format.JSON)
-    else:
-        report(out, sale, verdict)
-    if not verdict.ok:
+    if not ok:
         raise SystemExit(ExitCode.AUDIT_FAILED)
 
 
-async def play(out: Console, sale: Sale) -> Verdict:
-    """Run the sale, and show it meanwhile."""
-    with scratch_directory("tally-demo-") as directory:
-        async with watching(out, sale):
-            return await sale.run(directory)
+def _refuse_options(ctx: click.Context, names: tuple[str, ...], how: str) -> None:
+    """An option that would do nothing was meant to do something."""
+    for name in names:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} does nothing {how} --crash")
 
 
-def as_json(seed: int, sale: Sale, verdict: Verdict) -> dict[str, Json]:
-    """The outcome, for programs."""
-    books = sale.books
-    before = len(books.acknowledged_before_kill)
-    return {
-        "seed": seed,
-        "orders": len(sale.story.orders),
-        "clients": SHOPPERS,
-        "accepted": len(books.acknowledged),
-        "refused": len(books.refused),
-        "acknowledged_before_kill": before,
-        "found_after_kill": verdict.found,
-        "lost": len(verdict.lost),
-        "outcome_unknown": len(books.unknown),
-        "orders_per_second": round(books.answered / sale.selling_s, 1) if sale.selling_s else 0.0,
-        "down_ms": round(sale.down_s * 1000, 1),
-        "oversold_units": sum(item.oversold for item in verdict.items),
-        "items": items_json(verdict),
-        "promises": {promise.name: promise.held for promise in verdict.promises},
-        "ok": verdict.ok,
-    }
+async def _crash(out: Console, as_object: bool, *, seed: int, orders: int) -> bool:
+    return _tell(await play_crash(out, seed=seed, orders=orders), as_object)
+
+
+async def _regions(
+    out: Console, as_object: bool, *, seed: int, regions: int, seconds: float, keep: bool
+) -> bool:
+    async with played_regions(out, seed=seed, regions=regions, seconds=seconds) as played:
+        kept: dict[str, Json] = {"addresses": dict(played.addresses)} if keep else {}
+        ok = _tell({**played.outcome, **kept}, as_object)
+        if keep:
+            tell_addresses(out, played.addresses)
+            await asyncio.Event().wait()
+        return ok
+
+
+def _tell(outcome: dict[str, Json], as_object: bool) -> bool:
+    """Print it for programs, if they ask; the others have read it. Whether every promise held."""
+    if as_object:
+        echo_json(outcome, Format.JSON)
+    return outcome["ok"] is True

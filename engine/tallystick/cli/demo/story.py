@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tallystick.client.values.order import ConfirmWhen, Line, Order
@@ -20,7 +20,7 @@ class Article(NamedTuple):
     stock: int
 
 
-class _Offer(NamedTuple):
+class Offer(NamedTuple):
     """`weight`: how many want it; `share`: how much of what is asked for there will be."""
 
     sku: str
@@ -30,15 +30,15 @@ class _Offer(NamedTuple):
     share: float
 
 
-_OFFERS = (
-    _Offer("LAMP", "Brass reading lamp", 8900, 8, 0.55),
-    _Offer("CHAIR", "Oak dining chair", 14900, 6, 0.70),
-    _Offer("MUG", "Stoneware mug", 1900, 10, 0.90),
-    _Offer("KETTLE", "Enamel kettle", 5900, 7, 0.40),
-    _Offer("RUG", "Wool rug", 24900, 3, 0.65),
-    _Offer("CLOCK", "Station clock", 7900, 5, 0.80),
-    _Offer("VASE", "Hand-blown vase", 3900, 4, 1.10),
-    _Offer("PIANO", "The last piano", 199900, 1, 0.0),
+OFFERS = (
+    Offer("LAMP", "Brass reading lamp", 8900, 8, 0.55),
+    Offer("CHAIR", "Oak dining chair", 14900, 6, 0.70),
+    Offer("MUG", "Stoneware mug", 1900, 10, 0.90),
+    Offer("KETTLE", "Enamel kettle", 5900, 7, 0.40),
+    Offer("RUG", "Wool rug", 24900, 3, 0.65),
+    Offer("CLOCK", "Station clock", 7900, 5, 0.80),
+    Offer("VASE", "Hand-blown vase", 3900, 4, 1.10),
+    Offer("PIANO", "The last piano", 199900, 1, 0.0),
 )
 
 _RESERVING = 0.12  # of the orders only reserve: the shopper is still at the checkout
@@ -68,19 +68,24 @@ def units_of(orders: Iterable[Order]) -> dict[str, int]:
 def tell(seed: int, count: int) -> Story:
     """The story of a seed: the same articles, stock and orders every time."""
     chance = random.Random(seed)
-    orders = tuple(_order(chance, f"demo-{seed}-{number:06}") for number in range(1, count + 1))
+    orders = tuple(order_of(chance, f"demo-{seed}-{number:06}") for number in range(1, count + 1))
+    return Story(articles_for(orders), orders)
+
+
+def articles_for(orders: Iterable[Order]) -> tuple[Article, ...]:
+    """What is put on sale for these orders: of most articles less than is asked for."""
     asked = units_of(orders)
-    articles = tuple(
+    return tuple(
         # One of the most wanted: a single unit for everybody.
         Article(offer.sku, offer.name, offer.price, max(1, int(asked.get(offer.sku, 0) * offer.share)))
-        for offer in _OFFERS
+        for offer in OFFERS
     )
-    return Story(articles, orders)
 
 
-def _order(chance: random.Random, order_id: str) -> Order:
-    weights = [offer.weight for offer in _OFFERS]
-    wanted = {offer.sku: offer for offer in chance.choices(_OFFERS, weights, k=chance.choice((1, 1, 2, 3)))}
+def order_of(chance: random.Random, order_id: str, taste: Mapping[str, float] | None = None) -> Order:
+    """What a shopper puts into the basket. `taste`: how much more or less wanted an article is here."""
+    weights = [offer.weight * (taste or {}).get(offer.sku, 1) for offer in OFFERS]
+    wanted = {offer.sku: offer for offer in chance.choices(OFFERS, weights, k=chance.choice((1, 1, 2, 3)))}
     lines = []
     for offer in wanted.values():
         quantity = chance.choice((1, 1, 1, 2, 3)) if offer.share else 1

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
-import click
-
-from tallystick.cli.demo.books import Books, Settled
+from tallystick.cli.demo.crash.books import CrashBooks
+from tallystick.cli.demo.crash.verdict import Verdict, judge
+from tallystick.cli.demo.failures import SaleFailed
 from tallystick.cli.demo.story import Story
-from tallystick.cli.demo.verdict import Verdict, judge
-from tallystick.cli.exit_codes import ExitCode
+from tallystick.cli.demo.till import Till
 from tallystick.cli.node_process import NodeProcess
 from tallystick.cli.together import run_all, together
 from tallystick.client import Client, errors
@@ -24,13 +23,6 @@ SHOPPERS = 64
 _CONNECTIONS = 8
 _READERS = 32
 _PATIENCE_S = 0.4  # how long a shopper waits for an answer; the server is gone for longer than that
-_CALM_S = 20.0
-
-
-class SaleFailed(click.ClickException):
-    """The sale could not be played to its end."""
-
-    exit_code = ExitCode.NODE_FAULT
 
 
 @dataclass
@@ -38,7 +30,7 @@ class Sale:
     """One run of a story. Whoever watches reads the fields; nothing here prints."""
 
     story: Story
-    books: Books = field(default_factory=Books)
+    books: CrashBooks = field(default_factory=CrashBooks)
     phases: list[str] = field(default_factory=lambda: ["Starting a server"])
     """What went on so far; the last is what goes on now."""
     selling_s: float = 0.0
@@ -47,7 +39,9 @@ class Sale:
     """Time from the kill to the server's being back."""
     down: bool = False
     _half: asyncio.Event = field(default_factory=asyncio.Event)
-    _open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.till = Till(self.books, _PATIENCE_S)
 
     async def run(self, directory: Path) -> Verdict:
         """Play it from beginning to end on a data directory."""
@@ -62,7 +56,7 @@ class Sale:
                 started = perf_counter()
                 async with together() as group:
                     group.create_task(self._shop(clients))
-                    self._open.set()
+                    self.till.open.set()
                     await self._half.wait()
                     node = await self._crash(node, data)
                 self.selling_s = perf_counter() - started - self.down_s
@@ -78,14 +72,14 @@ class Sale:
         self.phases.append("kill -9: the server is gone; starting it again on the same disk")
         killed = perf_counter()
         self.down = True
-        self._open.clear()
+        self.till.open.clear()
         self.books.server_killed()
         await node.kill()
         node = await NodeProcess.start(data, "demo", listen=node.address)
         self.down_s = perf_counter() - killed
         self.down = False
         self.phases.append("The server is back, the sale goes on")
-        self._open.set()
+        self.till.open.set()
         return node
 
     async def _shop(self, clients: list[Client]) -> None:
@@ -99,39 +93,9 @@ class Sale:
         await run_all(till(clients[number % len(clients)]) for number in range(SHOPPERS))
 
     async def _serve(self, client: Client, order: Order) -> None:
-        await self._open.wait()
-        await self._buy(client, order)
+        await self.till.buy(client, order)
         if self.books.answered * 2 >= len(self.story.orders):
             self._half.set()
-
-    async def _buy(self, client: Client, order: Order) -> None:
-        try:
-            await self._place(client, order, _PATIENCE_S)
-        except errors.OutcomeUnknown:
-            self.books.lose_sight(order)
-            await self._open.wait()
-            await self._settle(client, order)
-        except errors.Unavailable:
-            # It never left this side: the same shopper simply comes again.
-            await self._open.wait()
-            await self._place(client, order, _CALM_S)
-
-    async def _place(self, client: Client, order: Order, timeout: float) -> None:
-        try:
-            await client.place_order(order, timeout=timeout)
-        except errors.InsufficientStock as refusal:
-            self.books.refuse(order, refusal.shortages)
-        else:
-            self.books.acknowledge(order)
-
-    async def _settle(self, client: Client, order: Order) -> None:
-        """The answer was lost: the order's id tells whether the order was."""
-        if await client.resolve(order.id, timeout=_CALM_S):
-            self.books.settle(order, Settled.PLACED)
-            self.books.acknowledge(order)
-        else:
-            self.books.settle(order, Settled.SENT_AGAIN)
-            await self._place(client, order, _CALM_S)
 
     async def _audit(self, clients: list[Client]) -> Verdict:
         """Look up every order by its id, the refused ones too, and count the stock."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tallystick.cli.demo.command import as_json
-from tallystick.cli.demo.sale import Sale
-from tallystick.cli.demo.screen import console, introduce, picture, report
+from tallystick.cli.demo.crash.play import as_json
+from tallystick.cli.demo.crash.sale import Sale
+from tallystick.cli.demo.crash.screen import introduce, picture, report
+from tallystick.cli.demo.screen import console
 from tallystick.client.values.order import OrderState
-from tests.demo.world import World, good_world
+from tests.demo.crash.world import World, good_world
 
 EVERYTHING = ["never_oversold", "nothing_lost", "everything_settled", "refused_with_a_reason"]
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from tallystick.cli.demo.books import Books, Settled
+from tallystick.cli.demo.books import Settled
+from tallystick.cli.demo.crash.books import CrashBooks
+from tallystick.cli.demo.crash.verdict import Verdict, judge
 from tallystick.cli.demo.story import Story, tell, units_of
-from tallystick.cli.demo.verdict import Verdict, judge
 from tallystick.client.values.order import ConfirmWhen, Order, OrderState
 from tallystick.client.values.stock import Stock
 from tallystick.client.values.write import Shortage
@@ -19,7 +20,7 @@ class World:
     """What the shoppers know, and what the server says."""
 
     story: Story
-    books: Books
+    books: CrashBooks
     found: dict[str, Order]
     stock: dict[str, Stock]
 
@@ -41,7 +42,7 @@ def good_world(count: int = 300) -> World:
     story = tell(1, count)
     world = World(
         story,
-        Books(),
+        CrashBooks(),
         {},
         {
             each.sku: Stock(sku=each.sku, received=each.stock, available_here=each.stock)

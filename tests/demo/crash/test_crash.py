@@ -1,4 +1,4 @@
-"""`tally demo`, for real: a node, a SIGKILL, a restart."""
+"""`tally demo --crash`, for real: a node, a SIGKILL, a restart."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.process
 
 
 def run_demo(*flags: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tallystick", "demo", *flags]
+    command = [sys.executable, "-m", "tallystick", "demo", "--crash", *flags]
     return subprocess.run(command, capture_output=True, text=True, timeout=90, env=clean_env())
 
 
