@@ -61,8 +61,6 @@ EXPECTED = {
     "INSTALLING": (errors.Unavailable, True, False),
     "OWN_CHAIN_LOST": (errors.Unavailable, False, False),
     "BEHIND_TOKEN": (errors.BehindToken, True, False),
-    "INSTALLING": (errors.Unavailable, True, False),
-    "REQUEST_TOO_LARGE": (errors.InvalidRequest, False, False),
     "NOT_STARTED": (errors.Unavailable, True, False),
     "INTERNAL": (errors.NodeFault, False, False),
 }

@@ -43,7 +43,7 @@ class Pair(NamedTuple):
 async def pair(tmp_path) -> AsyncIterator[Pair]:
     async with serving(tmp_path / "eu") as eu, Client(eu.address, actor="shop") as at_eu:
         code = (await at_eu.invite()).code
-        joining = {"new_cluster": False, "region": "us", "join": eu.address, "invitation": code}
+        joining: Any = {"new_cluster": False, "region": "us", "join": eu.address, "invitation": code}
         async with serving(tmp_path / "us", **joining) as us, Client(us.address, actor="shop") as at_us:
             known = eu.engine.driver.peering.members
             await until(lambda: all(each.state == CoreState.ACTIVE for each in dict(known).values()))
@@ -148,7 +148,7 @@ async def test_being_short_is_told_and_mended_elsewhere_for_orders_that_wait_too
         Client([near.address, far.address]) as client,
     ):
         await there.receive_stock({"TEA": 1})
-        order = {"currency": "EUR", "lines": [Line("TEA", 1)], "replicas": 1, "timeout": 1.0}
+        order: Any = {"currency": "EUR", "lines": [Line("TEA", 1)], "replicas": 1, "timeout": 1.0}
         with pytest.raises(InsufficientStock):
             await client.place_order(**order)
         placed = await client.place_order(**order, try_elsewhere=True)

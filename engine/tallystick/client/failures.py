@@ -85,8 +85,6 @@ _REASONS: Mapping[str, _Rule] = {
     "INSTALLING": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
     "OWN_CHAIN_LOST": _Rule(errors.Unavailable, elsewhere=True, unwell=True),
     "NOT_STARTED": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
-    "INSTALLING": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
-    "OWN_CHAIN_LOST": _Rule(errors.Unavailable, elsewhere=True, unwell=True),
     "BEHIND_TOKEN": _Rule(errors.BehindToken, retryable=True, elsewhere=True),
     "CORRUPT_RECORD": _Rule(errors.NodeFault, elsewhere=True),
     "INTERNAL": _Rule(errors.NodeFault, elsewhere=True),

@@ -148,7 +148,13 @@ async def start_node(
     driver = make_driver(settings, opened, told, clock)
     engine, links = make_engine(settings, driver, on_broken or end_process)
     peering = driver.peering
-    site = Site(opened.store, opened.identity.replica, peering.region_of, lambda: dict(peering.members))
+    site = Site(
+        opened.store,
+        opened.identity.replica,
+        peering.region_of,
+        lambda: dict(peering.members),
+        lambda key: peering.balancer.rates(key, clock.wall_ms()),
+    )
     shell = Shell(engine, Reads(engine), site, settings)
     health_servicer = add_services(server, shell, links, opened)
     engine.start(asyncio.get_running_loop())
