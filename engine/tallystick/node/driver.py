@@ -18,11 +18,12 @@ from tallystick.core.clock import EMPTY_HEAD, Head, Vector, hlc_ms, receive, tic
 from tallystick.core.codec import encode
 from tallystick.core.errors import InsufficientStock, Refused
 from tallystick.core.frame import Frame
-from tallystick.core.replica.commands import Command, PlaceOrder
+from tallystick.core.replica.commands import Command, PlaceOrder, Settle
 from tallystick.core.replica.outcome import Now, Outcome
 from tallystick.core.replica.step import Replica
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Effect
+from tallystick.node.chores import Chore
 from tallystick.node.identity import encode_position, encode_vector, progress_rows
 from tallystick.node.inputs import PeerInput
 from tallystick.node.jobs import (
@@ -38,6 +39,7 @@ from tallystick.node.jobs import (
     answer_of,
 )
 from tallystick.node.notes import Notes
+from tallystick.node.patrol import Patrol
 from tallystick.node.peering import Peering
 from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
 from tallystick.node.snapshots import read_chunk
@@ -110,18 +112,13 @@ class Driver:
         self._again: list[Work] = []
         self._rests_until = 0.0
         self.notes = Notes()
+        self._patrol = Patrol(store)
         peering.desk.wanting = self.waiting.wanting
 
     @property
     def head(self) -> Head:
         """Where our own chain ends, on disk."""
         return self.vector.get(self.replica.replica, EMPTY_HEAD)
-
-    @property
-    def unreplicated_orders(self) -> int:
-        """Events written here (most are orders) that are on no other disk yet, as far as known."""
-        acked = max(self.peering.replicator.acked.values(), default=0)
-        return max(0, self.head.seq - acked)
 
     @property
     def busy(self) -> bool:
@@ -139,7 +136,7 @@ class Driver:
         again, self._again = self._again, []
         again += [work for key in self.peering.take_fresh() for work in self._retried(key)]
         again += self.waiting.expired(now)
-        chores = self.peering.take_chores()
+        chores = [*self.peering.take_chores(), *(Chore(Settle(name)) for name in self._patrol.due(now))]
         sweeps = [Sweep(order_id, self.sweeper) for order_id in self.sweeper.due(wall_ms)]
         committed = self._group(again, (*chores, *jobs))
         # One job each: a bug in one of them leaves the others alone.

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple
 
 import structlog
 
-from tallystick.core.clock import Head
+from tallystick.core.clock import Head, Vector
 from tallystick.core.replication.effects import Effect
 from tallystick.core.replication.messages import Message
 from tallystick.node.driver import Clock, Driver, Turn
@@ -79,6 +80,9 @@ class Engine:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
         self._unwritten = False
+        self._progress = asyncio.Event()
+        self._awaited = False
+        self._seen: Vector = driver.vector
 
     @property
     def head(self) -> Head:
@@ -97,6 +101,12 @@ class Engine:
     def tell(self, news: PeerInput | Said) -> None:
         """Queue news of a link."""
         self._queue.put(news)
+
+    async def progress(self, timeout_s: float) -> None:
+        """Wait until more of peers' events is on disk, or for so long. On the loop."""
+        self._awaited = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._progress.wait(), timeout_s)
 
     def stop(self) -> None:
         """Finish what is queued, write out the checkpoints, end the thread. Blocks."""
@@ -160,6 +170,10 @@ class Engine:
             self._on_loop(said.done)
 
     def _let_go(self, turn: Turn) -> None:
+        if self._awaited and self.driver.vector is not self._seen:
+            self._awaited = False
+            self._on_loop(self._wake)
+        self._seen = self.driver.vector
         if turn.answers:
             self._on_loop(_deliver, turn.answers)
         if turn.effects:
@@ -172,6 +186,10 @@ class Engine:
         except StoreFull as full:
             self._unwritten = False
             log.warning("checkpoint waits for room", reason=str(full))
+
+    def _wake(self) -> None:
+        progress, self._progress = self._progress, asyncio.Event()
+        progress.set()
 
     def _on_loop(self, call: Callable[..., None], *args: Any) -> None:
         assert self._loop is not None

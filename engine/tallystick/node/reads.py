@@ -1,21 +1,29 @@
-"""Reads: on the store's snapshots, in threads of their own, so that no read waits for a write."""
+"""Reads: on the store's snapshots, in threads of their own, so that no read waits for a write.
+
+One that brings a consistency token waits until what the token stands for is on disk here, within its
+deadline.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
-
-import msgspec
+from typing import NamedTuple, TypeVar
 
 from tallystick.core.clock import EMPTY_HEAD
-from tallystick.core.codec import decode
+from tallystick.core.codec import DecodeError, decode
 from tallystick.core.errors import InvalidField, Refused
 from tallystick.node.engine import Engine
 from tallystick.store.reader import Reader
 
 T = TypeVar("T")
+
+MARGIN_S = 0.05
+"""Who waits in vain must hear so this long before the deadline."""
+WAIT_S = 1.0
+"""How long a read waits that has no deadline."""
 
 
 class BehindToken(Refused):
@@ -29,6 +37,12 @@ class BehindToken(Refused):
         )
 
 
+class _Token(NamedTuple):
+    replica: int
+    seq: int
+    digest: bytes
+
+
 class Reads:
     """Runs read functions on committed state."""
 
@@ -36,9 +50,11 @@ class Reads:
         self._engine = engine
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="reads")
 
-    async def run(self, token: bytes, read: Callable[[Reader], T]) -> T:
-        """Answer `read` of a state that has what `token` stands for. Raises Refused."""
-        self._check(token)
+    async def run(self, token: bytes, deadline: float | None, read: Callable[[Reader], T]) -> T:
+        """Answer `read` of a state that has what `token` stands for; `deadline` on time.monotonic(). Raises
+        Refused."""
+        if token:
+            await self._reach(_read_token(token), deadline)
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._run, read)
 
     def close(self) -> None:
@@ -49,14 +65,24 @@ class Reads:
         with self._engine.store.read() as reader:
             return read(reader)
 
-    def _check(self, token: bytes) -> None:
-        if not token:
-            return
-        try:
-            replica, seq, digest = decode(token, tuple[int, int, bytes])
-        except msgspec.MsgspecError as problem:
-            raise InvalidField("consistency_token", "is not one that a node has given") from problem
-        head = self._engine.driver.vector.get(replica, EMPTY_HEAD)
-        here = head.seq
-        if seq > here or (seq == here and digest != head.digest):
-            raise BehindToken(replica, seq, here)
+    async def _reach(self, token: _Token, deadline: float | None) -> None:
+        """Wait until the token's write is on disk here. Raises BehindToken."""
+        until = time.monotonic() + WAIT_S if deadline is None else deadline - MARGIN_S
+        while not self._has(token):
+            left = until - time.monotonic()
+            head = self._engine.driver.vector.get(token.replica, EMPTY_HEAD)
+            forked = head.seq == token.seq
+            if left <= 0 or forked or token.replica == self._engine.driver.replica.replica:
+                raise BehindToken(token.replica, token.seq, head.seq)
+            await self._engine.progress(left)
+
+    def _has(self, token: _Token) -> bool:
+        head = self._engine.driver.vector.get(token.replica, EMPTY_HEAD)
+        return head.seq > token.seq or (head.seq == token.seq and head.digest == token.digest)
+
+
+def _read_token(token: bytes) -> _Token:
+    try:
+        return _Token(*decode(token, tuple[int, int, bytes]))
+    except DecodeError as problem:
+        raise InvalidField("consistency_token", "is not one that a node has given") from problem

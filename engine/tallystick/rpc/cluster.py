@@ -64,7 +64,7 @@ class _Desk:
                 if replica != identity.replica
             ],
             vector={node_name(replica): head.seq for replica, head in driver.vector.items()},
-            unreplicated_orders=driver.unreplicated_orders,
+            unreplicated_orders=self._unreplicated(),
             state=own.state if own else pb.MEMBER_STATE_JOINING,  # type: ignore[arg-type]
             installing=self._shell.installing,
             digest=self._digest(),
@@ -100,6 +100,11 @@ class _Desk:
         return pb.CreateInvitationResponse(
             invitation=str(invitation), expire_time=timestamp(expires_s * 1000)
         )
+
+    def _unreplicated(self) -> int:
+        """Events written here (orders, most of them) that are on no other disk yet, as far as known."""
+        acked = max(self._peering.replicator.acked.values(), default=0)
+        return max(0, self._driver.head.seq - acked)
 
     def _digest(self) -> bytes:
         """The name of the whole state, if it is that of now."""

@@ -17,6 +17,7 @@ from tallystick.core.errors import InvalidField, NotFound
 from tallystick.core.limits import Limits
 from tallystick.core.members import Member, MemberState, node_name
 from tallystick.core.order.facts import OrderRecord, decode_order
+from tallystick.core.order.others import OrderName, fold_named
 from tallystick.core.order.status import OrderStatus, fold
 from tallystick.core.order.validate import check_id, check_item, check_text
 from tallystick.core.replica.keys import split_stock_key, stock_key
@@ -60,8 +61,12 @@ class Read:
 
 def get_order(ask: Ask, request: order_service_pb2.GetOrderRequest) -> order_service_pb2.GetOrderResponse:
     """One order, in full."""
-    record = _record(ask, request.order_id)
-    return order_service_pb2.GetOrderResponse(order=_full(ask, request.order_id, record, fold(record)))
+    name = OrderName.parse(request.order_id)
+    record = _record(ask, name.order_id)
+    status = fold_named(record, name.dot)
+    if status is None:
+        raise _not_found(request.order_id)
+    return order_service_pb2.GetOrderResponse(order=_full(ask, name, record, status))
 
 
 def list_orders(
@@ -83,7 +88,9 @@ def list_orders(
         looked_at += 1
         if status is None:
             continue
-        order = _full(ask, order_id, status.record, status) if full else basic_order(order_id, status)
+        order = (
+            _full(ask, OrderName(order_id), status.record, status) if full else basic_order(order_id, status)
+        )
         room -= order.ByteSize()
         response.orders.append(order)
     return response
@@ -94,7 +101,12 @@ def list_order_events(
 ) -> order_service_pb2.ListOrderEventsResponse:
     """An order's history, oldest first. Page tokens count events."""
     size = _page_size(request.page_size, ask.limits)
-    history = events(_record(ask, request.order_id))
+    name = OrderName.parse(request.order_id)
+    record = _record(ask, name.order_id)
+    status = fold_named(record, name.dot)
+    if status is None:
+        raise _not_found(request.order_id)
+    history = events(status.record)
     if request.page_token and not _NUMBER.fullmatch(request.page_token):
         raise InvalidField("page_token", "is not one that a list has given")
     start = int(request.page_token or 0)
@@ -257,12 +269,16 @@ def _record(ask: Ask, order_id: str) -> OrderRecord:
     check_id("order_id", order_id, ask.limits)
     data = ask.reader.get(Table.ORDERS, order_id.encode())
     if data is None:
-        raise NotFound("ORDER_NOT_FOUND", f"no order {order_id} is known here", {"order_id": order_id})
+        raise _not_found(order_id)
     return decode_order(data)
 
 
-def _full(ask: Ask, order_id: str, record: OrderRecord, status: OrderStatus) -> order_pb2.Order:
-    return full_order(order_id, status, details_of(order_id, record, status, ask.reader.get), ask.regions)
+def _not_found(order_id: str) -> NotFound:
+    return NotFound("ORDER_NOT_FOUND", f"no order {order_id} is known here", {"order_id": order_id})
+
+
+def _full(ask: Ask, name: OrderName, record: OrderRecord, status: OrderStatus) -> order_pb2.Order:
+    return full_order(str(name), status, details_of(name, record, status, ask.reader.get), ask.regions)
 
 
 ORDER_READS: Mapping[str, Read] = {

@@ -136,7 +136,8 @@ class Shell:
                 with self.admitted():
                     request = parse(read.request, data)
                     token = getattr(request, "consistency_token", b"")
-                    return await self.reads.run(token, lambda reader: self._answer(read, request, reader))
+                    until = deadline(context) if token else None
+                    return await self.reads.run(token, until, lambda at: self._answer(read, request, at))
             except Refused as refusal:
                 failed = status_of(refusal)
             except CorruptRecord as rot:

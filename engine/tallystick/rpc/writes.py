@@ -18,6 +18,7 @@ from tallystick.core.errors import InvalidField, Refused
 from tallystick.core.members import Member
 from tallystick.core.order.document import show
 from tallystick.core.order.facts import IntentKind, OrderRecord
+from tallystick.core.order.others import OrderName
 from tallystick.core.order.status import OrderStatus, fold
 from tallystick.core.replica.commands import Command
 from tallystick.core.replica.outcome import Outcome
@@ -223,15 +224,16 @@ class BatchJob(Job):
 
 
 def details_of(
-    order_id: str, record: OrderRecord, status: OrderStatus, get: Callable[[Table, bytes], bytes | None]
+    name: OrderName, record: OrderRecord, status: OrderStatus, get: Callable[[Table, bytes], bytes | None]
 ) -> dict[str, str]:
-    """The order's details as they stand, read with `get` if they were ever edited."""
+    """The order's details as they stand, read with `get` if they were ever edited. The document belongs to
+    the order that stands for the id: one that does not shows what it was placed with."""
     if status.counts is None:
         return {}
     placed = status.counts.body.details
-    if not any(intent.kind == IntentKind.EDIT for intent in record.intents):
+    if name.dot or not any(intent.kind == IntentKind.EDIT for intent in record.intents):
         return dict(placed)
-    data = get(Table.DOCUMENTS, order_id.encode())
+    data = get(Table.DOCUMENTS, name.order_id.encode())
     return show(decode_document(data), placed) if data is not None else dict(placed)
 
 
@@ -256,7 +258,8 @@ def _fill_one(order: order_pb2.Order, outcome: Outcome, site: Site, *, full: boo
     if not full:
         order.CopyFrom(basic_order(outcome.order_id, status))
         return
-    details = details_of(outcome.order_id, outcome.record, status, site.store.get)
+    name = OrderName.parse(outcome.order_id)
+    details = details_of(name, outcome.record, status, site.store.get)
     order.CopyFrom(full_order(outcome.order_id, status, details, site.regions))
 
 
