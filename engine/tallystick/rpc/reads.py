@@ -19,7 +19,7 @@ from tallystick.core.order.status import OrderStatus, fold
 from tallystick.core.order.validate import check_id, check_item, check_text
 from tallystick.core.replica.keys import stock_key
 from tallystick.node.source import load_stock
-from tallystick.rpc.messages import Regions, basic_order, events, full_order, stock_message
+from tallystick.rpc.messages import Regions, events, fill_basic_order, fill_full_order, stock_message
 from tallystick.rpc.writes import details_of
 from tallystick.store.port import KEY_BYTES_MAX, Table
 from tallystick.store.reader import Reader
@@ -53,8 +53,9 @@ class Read:
 
 def get_order(ask: Ask, request: order_service_pb2.GetOrderRequest) -> order_service_pb2.GetOrderResponse:
     """One order, in full."""
-    record = _record(ask, request.order_id)
-    return order_service_pb2.GetOrderResponse(order=_full(ask, request.order_id, record, fold(record)))
+    response = order_service_pb2.GetOrderResponse()
+    _fill_full(ask, response.order, request.order_id, fold(_record(ask, request.order_id)))
+    return response
 
 
 def list_orders(
@@ -76,9 +77,12 @@ def list_orders(
         looked_at += 1
         if status is None:
             continue
-        order = _full(ask, order_id, status.record, status) if full else basic_order(order_id, status)
+        order = response.orders.add()
+        if full:
+            _fill_full(ask, order, order_id, status)
+        else:
+            fill_basic_order(order, order_id, status)
         room -= order.ByteSize()
-        response.orders.append(order)
     return response
 
 
@@ -216,8 +220,9 @@ def _record(ask: Ask, order_id: str) -> OrderRecord:
     return decode_order(data)
 
 
-def _full(ask: Ask, order_id: str, record: OrderRecord, status: OrderStatus) -> order_pb2.Order:
-    return full_order(order_id, status, details_of(order_id, record, status, ask.reader.get), ask.regions)
+def _fill_full(ask: Ask, order: order_pb2.Order, order_id: str, status: OrderStatus) -> None:
+    details = details_of(order_id, status.record, status, ask.reader.get)
+    fill_full_order(order, order_id, status, details, ask.regions)
 
 
 ORDER_READS: Mapping[str, Read] = {

@@ -7,8 +7,9 @@ usually empty; equal sets have equal status, whatever order they arrived in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 from tallystick.core.clock import Dot
 from tallystick.core.order.facts import (
@@ -65,8 +66,7 @@ LIVE = {State.HELD, State.CONFIRMED, State.RELEASED, State.SHIPPED, State.DELIVE
 """States in which a claim has tokens, or used them up."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimStatus:
+class ClaimStatus(msgspec.Struct, frozen=True):
     """One claim, folded. `cancelled` are units by line id, those never had included; `kept` is the dot of
     the claim that a DUPLICATE keeps, as text."""
 
@@ -100,8 +100,7 @@ class ClaimStatus:
         return amount_due(self.body, self.cancelled)
 
 
-@dataclass(frozen=True, slots=True)
-class OrderStatus:
+class OrderStatus(msgspec.Struct, frozen=True):
     """One order id, folded. `counts` is the claim that stands for the order; None if nothing was placed."""
 
     record: OrderRecord
@@ -118,7 +117,8 @@ class OrderStatus:
     @property
     def refund_due(self) -> int:
         """Money that is in beyond what is due."""
-        return max(0, self.payments.kept - (self.counts.due if self.counts else 0))
+        kept = self.payments.kept
+        return max(0, kept - (self.counts.due if self.counts else 0)) if kept else 0
 
 
 def fold(record: OrderRecord) -> OrderStatus:
@@ -183,6 +183,8 @@ def _after(state: State, decision: Decision, claim: Claim) -> State | None:
 def _chain(claim: Claim, decisions: Iterable[Decision], conflicts: list[Conflict]) -> list[Decision]:
     """The claim's decisions by number; of two with one number the one with the lower dot."""
     chain: list[Decision] = []
+    if not decisions:
+        return chain
     dot = claim.dot
     for decision in sorted((d for d in decisions if d.claim == dot), key=lambda d: d.key):
         if chain and decision.number == chain[-1].number:
