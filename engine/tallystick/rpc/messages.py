@@ -22,6 +22,7 @@ from tallystick.core.order.facts import (
     OrderRecord,
     ShortageMode,
 )
+from tallystick.core.order.money import NO_PAYMENTS
 from tallystick.core.order.status import LIVE, ClaimStatus, OrderStatus, State
 from tallystick.core.replica.keys import split_stock_key
 from tallystick.core.stock.moves import overbooking_limit
@@ -104,13 +105,15 @@ def _fill_status(message: order_pb2.Order, order_id: str, status: OrderStatus) -
     message.place_time.FromMilliseconds(hlc_ms(counts.claim.hlc))
     if counts.state is State.HELD:
         message.hold_expire_time.FromMilliseconds(counts.hold_until_ms)
-    payments, payment = status.payments, message.payment
-    payment.authorized = payments.open_authorization
-    payment.captured = payments.captured
-    payment.refunded = payments.refunded
-    payment.charged_back = payments.charged_back
+    payment = message.payment
     payment.amount_due = counts.due
-    payment.refund_due = status.refund_due
+    if status.payments is not NO_PAYMENTS:
+        payments = status.payments
+        payment.authorized = payments.open_authorization
+        payment.captured = payments.captured
+        payment.refunded = payments.refunded
+        payment.charged_back = payments.charged_back
+        payment.refund_due = status.refund_due
 
 
 def stock_message(key: bytes, stock: Stock, here: int) -> stock_service_pb2.Stock:

@@ -24,7 +24,7 @@ from tallystick.core.order.facts import (
     body_hash,
     decode_body,
 )
-from tallystick.core.order.money import Payments, amount_due, sum_payments
+from tallystick.core.order.money import NO_PAYMENTS, Payments, amount_due, sum_payments
 
 
 class State(IntEnum):
@@ -117,8 +117,7 @@ class OrderStatus(msgspec.Struct, frozen=True):
     @property
     def refund_due(self) -> int:
         """Money that is in beyond what is due."""
-        kept = self.payments.kept
-        return max(0, kept - (self.counts.due if self.counts else 0)) if kept else 0
+        return max(0, self.payments.kept - (self.counts.due if self.counts else 0))
 
 
 def fold(record: OrderRecord) -> OrderStatus:
@@ -126,7 +125,7 @@ def fold(record: OrderRecord) -> OrderStatus:
     conflicts: list[Conflict] = []
     claims = tuple(_fold_claim(claim, record.decisions, conflicts) for claim in record.claims)
     counts = _claim_that_counts(claims, record.decisions, conflicts)
-    payments = sum_payments(_payment_facts(record, counts, conflicts)) if record.intents else Payments()
+    payments = sum_payments(_payment_facts(record, counts, conflicts)) if record.intents else NO_PAYMENTS
     stamps = [c.updated_hlc for c in claims] + [i.hlc for i in record.intents]
     return OrderStatus(record, claims, counts, payments, tuple(conflicts), max(stamps, default=0))
 
