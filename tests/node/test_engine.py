@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
-from threading import Event
 
 import pytest
 
@@ -17,14 +15,13 @@ from tallystick.core.order.facts import decode_order
 from tallystick.core.order.status import State, fold
 from tallystick.core.replica import step
 from tallystick.core.replica.commands import (
-    Command,
     ConfirmOrder,
     ExpireHold,
     ReceiveStock,
 )
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.stock.rights import rights
-from tallystick.node.engine import Internal, NotStarted, Receipt, Result, Rotten, StorageFull
+from tallystick.node.engine import Internal, NotStarted, Rotten, StorageFull
 from tallystick.store.memory import Fault, MemoryBackend
 from tallystick.store.port import StoreBroken, Table
 from tests.node.checking import check_store, stock_names, tables_of
@@ -32,7 +29,6 @@ from tests.node.driving import (
     IDENTITY,
     NODE,
     PATIENCE_S,
-    Answered,
     Asked,
     Blockade,
     Clock,
@@ -73,49 +69,6 @@ async def test_what_waits_is_committed_together(stocked):
     assert len({answer.receipt.hlc for answer in answers}) == 3
     tables = check_store(driven.store)
     assert [decode_frame(data).events for data in tables[Table.FRAMES].values()] == [1, 1, 64, 1, 34]
-
-
-class First(Asked):
-    """A job during whose commit another one comes in."""
-
-    def __init__(self, driven: Driven, then: Asked) -> None:
-        super().__init__(sale("first", 1))
-        self._driven, self._then = driven, then
-
-    def answer(self, results: Sequence[Result], receipt: Receipt) -> Answered:
-        self._driven.engine.submit(self._then)
-        return super().answer(results, receipt)
-
-
-async def test_callers_have_their_answers_before_the_next_commit_begins(stocked):
-    """What an answer brings in goes with what came in during the commit: else commits are many and small."""
-    driven, _ = stocked
-    early, late = Asked(sale("early", 1)), Asked(sale("late", 1))
-    first = First(driven, early)
-    first.done.add_done_callback(lambda _: driven.engine.submit(late))
-    driven.engine.submit(first)
-    assert (await early.done).receipt.hlc == (await late.done).receipt.hlc > (await first.done).receipt.hlc
-
-
-async def test_a_busy_loop_holds_up_no_commit(stocked):
-    """The loop has its hands full until the engine has begun the next commit."""
-    driven, _ = stocked
-    begun = Event()
-
-    class Second(Asked):
-        def commands(self) -> Sequence[Command]:
-            begun.set()
-            return super().commands()
-
-    class Slow(First):
-        def deliver(self, answer: Answered) -> None:
-            assert begun.wait(PATIENCE_S)
-            super().deliver(answer)
-
-    second = Second(sale("second", 1))
-    slow = Slow(driven, second)
-    driven.engine.submit(slow)
-    assert (await slow.done).receipt.hlc < (await second.done).receipt.hlc
 
 
 async def test_a_job_larger_than_a_commit_goes_alone(stocked):
