@@ -11,11 +11,14 @@ from itertools import count
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tallystick.core.errors import LimitReached, Refused
 from tallystick.core.limits import CELL_MAX, Limits
 from tallystick.core.members import node_name
 from tallystick.core.order.facts import Adjustment, AdjustmentKind, Body, ConfirmWhen, Line, PaymentKind
+from tallystick.core.order.validate import check_text, is_plain
 from tallystick.core.replica import commands
 from tallystick.core.replica.commands import Command
 from tests.kit.node import Node, overlay_of
@@ -331,3 +334,10 @@ def test_a_limit_can_be_lowered_and_never_raised(field):
     for wrong in (0, default + 1):
         with pytest.raises(ValueError, match=field):
             Limits(**{field: wrong})
+
+
+@given(st.text(max_size=40), st.integers(1, 64))
+def test_the_cheap_look_passes_nothing_that_the_exact_one_refuses(text: str, size: int) -> None:
+    if is_plain(text, size):
+        check_text("field", text, size)
+        assert len(text.encode()) <= size

@@ -15,12 +15,28 @@ _ITEMS_MAX = 200_000
 decode_stock = msgspec.msgpack.Decoder(Stock).decode
 
 
+class _Items(dict[bytes, Stock]):
+    """Decoded stock items; one that is not here is read, and kept. A dict: finding one runs no Python."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__()
+        self._store = store
+
+    def __missing__(self, key: bytes) -> Stock:
+        found = self._store.get_lazy(Table.STOCK, key)
+        if found is None:  # not kept: whoever asks for what is not there must not fill the memory
+            return EMPTY_STOCK
+        item = self[key] = load_stock(found)
+        return item
+
+
 class StoreSource:
     """Reads of the engine thread. What it caches is committed state, never more."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._items: dict[bytes, Stock] = {}
+        self._items = _Items(store)
+        self.stock = self._items.__getitem__
 
     def order(self, key: bytes) -> bytes | None:
         return self._store.get(Table.ORDERS, key)
@@ -33,15 +49,6 @@ class StoreSource:
 
     def member(self, key: bytes) -> bytes | None:
         return self._store.get(Table.MEMBERS, key)
-
-    def stock(self, key: bytes) -> Stock:
-        item = self._items.get(key)
-        if item is None:
-            found = self._store.get_lazy(Table.STOCK, key)
-            if found is None:  # not kept: whoever asks for what is not there must not fill the memory
-                return EMPTY_STOCK
-            item = self._items[key] = load_stock(found)
-        return item
 
     def adopt(self, stock: Mapping[bytes, Stock]) -> None:
         """Take note of what a commit has made durable."""

@@ -12,17 +12,28 @@ _SCALARS = ("email", "phone", "note")
 _ADDRESSES = ("shipping_address", "billing_address")
 _GROUPS = ("tags", "attributes")
 
+_KEYS = {address: tuple(f"{address}.{name}" for name in ADDRESS_FIELDS) for address in _ADDRESSES}
+
 
 def flatten(details: order_pb2.Details) -> dict[str, str]:
     """Every field that is set, by flat key: "note", "shipping_address.city", "tags.x", "attributes.y"."""
-    flat = {name: value for name in _SCALARS if (value := getattr(details, name))}
+    keys: tuple[str, ...] = _SCALARS
+    values: tuple[str, ...] = (details.email, details.phone, details.note)
     for address in _ADDRESSES:
         if details.HasField(address):  # type: ignore[arg-type]
-            message = getattr(details, address)
-            flat |= {f"{address}.{name}": v for name in ADDRESS_FIELDS if (v := getattr(message, name))}
-    flat |= {f"tags.{tag}": "1" for tag in details.tags}
-    flat |= {f"attributes.{name}": value for name, value in details.attributes.items()}
+            keys += _KEYS[address]
+            values += _address(getattr(details, address))
+    flat = {key: value for key, value in zip(keys, values, strict=True) if value}
+    if details.tags:
+        flat |= {f"tags.{tag}": "1" for tag in details.tags}
+    if details.attributes:
+        flat |= {f"attributes.{name}": value for name, value in details.attributes.items()}
     return flat
+
+
+def _address(at: order_pb2.Address) -> tuple[str, ...]:
+    """As ADDRESS_FIELDS has them. By name: a lookup by a string in a variable costs twice as much."""
+    return (at.name, at.organization, at.street, at.city, at.region, at.postal_code, at.country)
 
 
 def nest(flat: Mapping[str, str]) -> order_pb2.Details:

@@ -22,6 +22,7 @@ from tallystick.core.order.facts import (
     OrderRecord,
     ShortageMode,
 )
+from tallystick.core.order.money import NO_PAYMENTS
 from tallystick.core.order.status import LIVE, ClaimStatus, OrderStatus, State
 from tallystick.core.replica.keys import split_stock_key
 from tallystick.core.stock.moves import overbooking_limit
@@ -67,12 +68,15 @@ def timestamp(ms: int) -> timestamp_pb2.Timestamp:
     return timestamp_pb2.Timestamp(seconds=seconds, nanos=rest * 1_000_000)
 
 
-def full_order(
-    order_id: str, status: OrderStatus, details: Mapping[str, str], regions: Regions
-) -> order_pb2.Order:
-    """All of an order."""
-    message = basic_order(order_id, status)
-    del message.lines[:]
+def fill_full_order(
+    message: order_pb2.Order,
+    order_id: str,
+    status: OrderStatus,
+    details: Mapping[str, str],
+    regions: Regions,
+) -> None:
+    """Make a new message say all of an order."""
+    _fill_status(message, order_id, status)
     counts = status.counts
     if counts is not None:
         _fill_body(message, counts.body)
@@ -81,36 +85,43 @@ def full_order(
         if details:
             message.details.CopyFrom(nest(details))
         message.etag = etag(details)
-    message.claims.extend(_claim(claim, regions) for claim in status.claims)
+    for claim in status.claims:
+        _fill_claim(message.claims.add(), claim, regions)
     for conflict in status.conflicts:
         message.conflicts.add(
             kind=conflict.kind, description=conflict.description, claims=map(str, conflict.claims)
         )
-    return message
 
 
-def basic_order(order_id: str, status: OrderStatus) -> order_pb2.Order:
-    """What the engine decided, without what the caller sent."""
-    message = order_pb2.Order(id=order_id, state=int(status.state))  # type: ignore[arg-type]
-    message.update_time.CopyFrom(timestamp(hlc_ms(status.updated_hlc)))
+def fill_basic_order(message: order_pb2.Order, order_id: str, status: OrderStatus) -> None:
+    """Make a new message say what the engine decided, without what the caller sent."""
+    _fill_status(message, order_id, status)
+    if status.counts is not None:
+        for line_id, units in status.counts.cancelled.items():
+            message.lines.add(line_id=line_id, cancelled_quantity=units)
+
+
+def _fill_status(message: order_pb2.Order, order_id: str, status: OrderStatus) -> None:
+    message.id = order_id
+    message.state = int(status.state)  # type: ignore[assignment]
+    message.update_time.FromMilliseconds(hlc_ms(status.updated_hlc))
     counts = status.counts
     if counts is None:
-        return message
+        return
     message.customer = counts.body.customer
     message.currency = counts.body.currency
-    message.place_time.CopyFrom(timestamp(hlc_ms(counts.claim.hlc)))
-    for line_id, units in counts.cancelled.items():
-        message.lines.add(line_id=line_id, cancelled_quantity=units)
+    message.place_time.FromMilliseconds(hlc_ms(counts.claim.hlc))
     if counts.state is State.HELD:
-        message.hold_expire_time.CopyFrom(timestamp(counts.hold_until_ms))
-    payments = status.payments
-    message.payment.authorized = payments.open_authorization
-    message.payment.captured = payments.captured
-    message.payment.refunded = payments.refunded
-    message.payment.charged_back = payments.charged_back
-    message.payment.amount_due = counts.due
-    message.payment.refund_due = status.refund_due
-    return message
+        message.hold_expire_time.FromMilliseconds(counts.hold_until_ms)
+    payment = message.payment
+    payment.amount_due = counts.due
+    if status.payments is not NO_PAYMENTS:
+        payments = status.payments
+        payment.authorized = payments.open_authorization
+        payment.captured = payments.captured
+        payment.refunded = payments.refunded
+        payment.charged_back = payments.charged_back
+        payment.refund_due = status.refund_due
 
 
 def stock_message(key: bytes, stock: Stock, here: int) -> stock_service_pb2.Stock:
@@ -181,14 +192,12 @@ def _fill_lines(message: order_pb2.Order, counts: ClaimStatus, regions: Regions)
             filled.allocations.add(location=line.location, region=region, quantity=live)
 
 
-def _claim(claim: ClaimStatus, regions: Regions) -> order_pb2.Claim:
-    return order_pb2.Claim(
-        dot=str(claim.dot),
-        state=int(claim.state),  # type: ignore[arg-type]
-        place_time=timestamp(hlc_ms(claim.claim.hlc)),
-        owner=node_name(claim.owner),
-        region=regions(claim.owner),
-    )
+def _fill_claim(message: order_pb2.Claim, claim: ClaimStatus, regions: Regions) -> None:
+    message.dot = str(claim.dot)
+    message.state = int(claim.state)  # type: ignore[assignment]
+    message.place_time.FromMilliseconds(hlc_ms(claim.claim.hlc))
+    message.owner = node_name(claim.owner)
+    message.region = regions(claim.owner)
 
 
 def _placed(claim: Claim) -> order_pb2.OrderEvent:

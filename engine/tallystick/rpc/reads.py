@@ -24,7 +24,14 @@ from tallystick.core.replica.keys import split_stock_key, stock_key
 from tallystick.core.stock.demand import runway
 from tallystick.core.stock.rights import Stock, rights
 from tallystick.node.source import load_stock
-from tallystick.rpc.messages import Demands, Regions, basic_order, events, full_order, stock_message
+from tallystick.rpc.messages import (
+    Demands,
+    Regions,
+    events,
+    fill_basic_order,
+    fill_full_order,
+    stock_message,
+)
 from tallystick.rpc.writes import details_of
 from tallystick.store.port import KEY_BYTES_MAX, Table
 from tallystick.store.reader import Reader
@@ -66,7 +73,9 @@ def get_order(ask: Ask, request: order_service_pb2.GetOrderRequest) -> order_ser
     status = fold_named(record, name.dot)
     if status is None:
         raise _not_found(request.order_id)
-    return order_service_pb2.GetOrderResponse(order=_full(ask, name, record, status))
+    response = order_service_pb2.GetOrderResponse()
+    _fill_full(ask, response.order, name, status)
+    return response
 
 
 def list_orders(
@@ -88,11 +97,12 @@ def list_orders(
         looked_at += 1
         if status is None:
             continue
-        order = (
-            _full(ask, OrderName(order_id), status.record, status) if full else basic_order(order_id, status)
-        )
+        order = response.orders.add()
+        if full:
+            _fill_full(ask, order, OrderName(order_id), status)
+        else:
+            fill_basic_order(order, order_id, status)
         room -= order.ByteSize()
-        response.orders.append(order)
     return response
 
 
@@ -277,8 +287,9 @@ def _not_found(order_id: str) -> NotFound:
     return NotFound("ORDER_NOT_FOUND", f"no order {order_id} is known here", {"order_id": order_id})
 
 
-def _full(ask: Ask, name: OrderName, record: OrderRecord, status: OrderStatus) -> order_pb2.Order:
-    return full_order(str(name), status, details_of(name, record, status, ask.reader.get), ask.regions)
+def _fill_full(ask: Ask, order: order_pb2.Order, name: OrderName, status: OrderStatus) -> None:
+    details = details_of(name, status.record, status, ask.reader.get)
+    fill_full_order(order, str(name), status, details, ask.regions)
 
 
 ORDER_READS: Mapping[str, Read] = {

@@ -33,27 +33,30 @@ def check_replicas(replicas: int) -> int:
 
 
 def place(order: order_pb2.Order, actor: str) -> commands.PlaceOrder:
-    """The hot path: one look at each field."""
-    lines: list[Line] = []
-    for line in order.lines:
-        lines.append(
-            Line(
-                line.line_id or str(len(lines) + 1),
-                line.sku,
-                line.quantity,
-                line.location,
-                line.untracked,
-                line.unit_price,
-                line.amount,
-                line.description,
-            )
+    """The hot path: one look at each field. Slices, because reading those is faster than iterating."""
+    lines = [
+        Line(
+            line.line_id or str(position),
+            line.sku,
+            line.quantity,
+            line.location,
+            line.untracked,
+            line.unit_price,
+            line.amount,
+            line.description,
         )
+        for position, line in enumerate(order.lines[:], 1)
+    ]
+    adjustments = [
+        Adjustment(each.adjustment_id, each.kind, each.amount, each.description)
+        for each in order.adjustments[:]
+    ]
     confirm_when, shortage_mode = order.confirm_when, order.shortage_mode
     body = Body(
         order.currency,
         tuple(lines),
         order.customer,
-        tuple(_adjustment(a) for a in order.adjustments) if order.adjustments else (),
+        tuple(adjustments),
         0 if confirm_when == _ON_PLACING else confirm_when,
         hold_ms(order.hold) if order.HasField("hold") else 0,
         0 if shortage_mode == _ALL_OR_NONE else shortage_mode,
@@ -141,10 +144,6 @@ def hold_ms(hold: duration_pb2.Duration) -> int:
     if milliseconds <= 0:
         raise InvalidField("hold", "must be more than 0")
     return milliseconds
-
-
-def _adjustment(adjustment: order_pb2.Adjustment) -> Adjustment:
-    return Adjustment(adjustment.adjustment_id, adjustment.kind, adjustment.amount, adjustment.description)
 
 
 def _items(request: _WithItems) -> Items:

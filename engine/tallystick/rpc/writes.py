@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf.message import DecodeError
 from google.rpc import status_pb2
@@ -26,7 +26,14 @@ from tallystick.core.replica.view import decode_document
 from tallystick.node.jobs import Job, Receipt, Result
 from tallystick.rpc import requests
 from tallystick.rpc.errors import status_of
-from tallystick.rpc.messages import Demands, Regions, basic_order, full_order, no_demands, stock_message
+from tallystick.rpc.messages import (
+    Demands,
+    Regions,
+    fill_basic_order,
+    fill_full_order,
+    no_demands,
+    stock_message,
+)
 from tallystick.store.port import Table
 from tallystick.store.store import Store
 from tallystick.v1 import order_pb2, order_service_pb2, stock_service_pb2, write_pb2
@@ -105,9 +112,10 @@ class UnaryJob(Job):
         result = results[0]
         if isinstance(result, Refused):
             return status_of(result)
-        response = self._write.response(write=_write_result(result, receipt))
+        response = self._write.response()
+        _fill_write(response.write, result, receipt)
         self._write.fill(response, self._request, result, self._site)
-        return bytes(response.SerializeToString())
+        return cast(bytes, response.SerializeToString())
 
     def deliver(self, answer: bytes | status_pb2.Status | Refused) -> None:
         if not self._future.done():
@@ -256,11 +264,11 @@ def _fill_fresh(order: order_pb2.Order, outcome: Outcome, seconds: int, nanos: i
 def _fill_one(order: order_pb2.Order, outcome: Outcome, site: Site, *, full: bool) -> None:
     status = fold(outcome.record)
     if not full:
-        order.CopyFrom(basic_order(outcome.order_id, status))
+        fill_basic_order(order, outcome.order_id, status)
         return
     name = OrderName.parse(outcome.order_id)
     details = details_of(name, outcome.record, status, site.store.get)
-    order.CopyFrom(full_order(outcome.order_id, status, details, site.regions))
+    fill_full_order(order, outcome.order_id, status, details, site.regions)
 
 
 def _fill_order(response: Any, request: Any, outcome: Outcome, site: Site) -> None:
@@ -280,13 +288,11 @@ def _fill_stock(response: Any, request: Any, outcome: Outcome, site: Site) -> No
     response.stock.CopyFrom(stock_message(key, stock, site.replica))
 
 
-def _write_result(outcome: Outcome, receipt: Receipt) -> write_pb2.WriteResult:
-    return write_pb2.WriteResult(
-        consistency_token=receipt.token,
-        replicated_to=receipt.replicated_to,
-        disposition=_RECORDED if outcome.recorded else _DECIDED,
-        replayed=outcome.replayed,
-    )
+def _fill_write(write: write_pb2.WriteResult, outcome: Outcome, receipt: Receipt) -> None:
+    write.consistency_token = receipt.token
+    write.replicated_to = receipt.replicated_to
+    write.disposition = _RECORDED if outcome.recorded else _DECIDED
+    write.replayed = outcome.replayed
 
 
 def parse(kind: Any, data: bytes) -> Any:

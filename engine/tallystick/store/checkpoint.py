@@ -74,13 +74,18 @@ class _Part:
     def stored(self, keys: Sequence[bytes]) -> Rows:
         """The stored form of those rows."""
         if len(self._layers) == 1:
-            rows = dict(zip(keys, map(self._layers[0].rows[self.table].__getitem__, keys), strict=True))
+            found = list(map(self._layers[0].rows[self.table].__getitem__, keys))
         else:
-            rows = {key: look_up(self._layers, self.table, key) for key in keys}
-        if self._encode is None:
-            return {key: None if row is None else b"" for key, row in rows.items()}
-        table, encode = self.table, self._encode
-        return {key: None if row is None else pack(table, key, encode(row)) for key, row in rows.items()}
+            found = [look_up(self._layers, self.table, key) for key in keys]
+        if self._encode is not None:
+            table, encode = self.table, self._encode
+            return {
+                key: None if row is None else pack(table, key, encode(row))
+                for key, row in zip(keys, found, strict=True)
+            }
+        if None in found:
+            return {key: None if row is None else b"" for key, row in zip(keys, found, strict=True)}
+        return dict.fromkeys(keys, b"")
 
 
 class Checkpoint:

@@ -301,13 +301,10 @@ class LmdbBackend:
 
 def _write_rows(txn: _Transaction, database: lmdb._Database, rows: Rows) -> None:
     """Deletions one by one, then the puts in one call, in key order: the cursor stays on its page."""
-    keys = sorted(rows)
     if None in rows.values():
-        for key in keys:
-            if rows[key] is None:
-                txn.delete(key, db=database)
-        keys = [key for key in keys if rows[key] is not None]
-    items = [(key, value) for key in keys if (value := rows[key]) is not None]
+        for key in sorted(key for key, value in rows.items() if value is None):
+            txn.delete(key, db=database)
+    items = [(key, value) for key in sorted(rows) if (value := rows[key]) is not None]
     with txn.cursor(database) as cursor:
         cursor.putmulti(items)
 

@@ -33,6 +33,8 @@ class Payments(NamedTuple):
         return self.kept + self.open_authorization
 
 
+NO_PAYMENTS = Payments()
+
 _FIELD: Mapping[int, str] = {
     PaymentKind.AUTHORIZED: "authorized",
     PaymentKind.CAPTURED: "captured",

@@ -7,8 +7,9 @@ usually empty; equal sets have equal status, whatever order they arrived in.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
+
+import msgspec
 
 from tallystick.core.clock import Dot
 from tallystick.core.order.facts import (
@@ -23,7 +24,7 @@ from tallystick.core.order.facts import (
     body_hash,
     decode_body,
 )
-from tallystick.core.order.money import Payments, amount_due, sum_payments
+from tallystick.core.order.money import NO_PAYMENTS, Payments, amount_due, sum_payments
 
 
 class State(IntEnum):
@@ -77,8 +78,7 @@ STRENGTH: Mapping[State, int] = {
 have ended: 0."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimStatus:
+class ClaimStatus(msgspec.Struct, frozen=True):
     """One claim, folded. `cancelled` are units by line id, those never had included; `cited` the dots of
     intents and rivals that its decisions answer, as text; `declined` why, by dot, of wishes that were; `kept`
     is the dot of the claim that a DUPLICATE keeps, as text; `payments_seen` how many payments had come in
@@ -126,8 +126,7 @@ class ClaimStatus:
         return amount_due(self.body, self.cancelled)
 
 
-@dataclass(frozen=True, slots=True)
-class OrderStatus:
+class OrderStatus(msgspec.Struct, frozen=True):
     """One order id, folded. `counts` is the claim that stands for the order; None if nothing was placed."""
 
     record: OrderRecord
@@ -159,7 +158,7 @@ def fold(record: OrderRecord) -> OrderStatus:
     conflicts: list[Conflict] = []
     claims = tuple(_fold_claim(claim, record.decisions, conflicts) for claim in record.claims)
     counts = _claim_that_counts(claims, conflicts)
-    payments = Payments()
+    payments = NO_PAYMENTS
     if record.intents:
         name = body_hash(counts.claim.placed.body) if counts else b""
         payments = sum_payments(told_payments(record, name))
@@ -262,6 +261,8 @@ def _after(state: State, decision: Decision, claim: Claim) -> State | None:
 def _chain(claim: Claim, decisions: Iterable[Decision], conflicts: list[Conflict]) -> list[Decision]:
     """The claim's decisions by number; of two with one number the one with the lower dot."""
     chain: list[Decision] = []
+    if not decisions:
+        return chain
     dot = claim.dot
     for decision in sorted((d for d in decisions if d.claim == dot), key=lambda d: d.key):
         if chain and decision.number == chain[-1].number:

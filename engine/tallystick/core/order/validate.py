@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from tallystick.core.errors import InvalidField
 from tallystick.core.limits import CELL_MAX, Limits
@@ -23,6 +23,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CURRENCY = re.compile("[A-Z]{3}", re.ASCII)
 _CONFIRM_WHEN = {0, *ConfirmWhen}
 _SHORTAGE_MODE = {0, *ShortageMode}
+_ADJUSTMENT_KIND = frozenset(AdjustmentKind)
 _MULTILINE = str.maketrans("", "", "\n\r\t")
 
 ADDRESS_FIELDS = ("name", "organization", "street", "city", "region", "postal_code", "country")
@@ -47,6 +48,12 @@ def check_text(field: str, value: str, size: int, *, lines: bool = False) -> Non
         raise InvalidField(field, f"is longer than {size} bytes of UTF-8")
     if value and _CONTROL.search(value.translate(_MULTILINE) if lines else value):
         raise InvalidField(field, "has control characters")
+
+
+def is_plain(text: str, size: int) -> bool:
+    """One cheap look that almost every text passes: certainly at most `size` bytes of UTF-8 without control
+    characters, and so is each part of it. False says nothing; `check_text` knows the exact limits."""
+    return (len(text) if text.isascii() else 4 * len(text)) <= size and text.isprintable()
 
 
 def check_item(field: str, sku: str, location: str, limits: Limits) -> None:
@@ -79,6 +86,10 @@ def check_line_quantities(lines: LineQuantities, limits: Limits) -> None:
 
 def check_details(field: str, details: Mapping[str, str | None], limits: Limits) -> None:
     """Flat details: known keys, and no more tags, attributes and bytes than allowed."""
+    if details.keys() <= DETAIL_KEYS and is_plain(
+        "".join(filter(None, details.values())), limits.text_bytes_max
+    ):
+        return
     counts = {"tags": 0, "attributes": 0}
     for key, value in details.items():
         group, dot, name = key.partition(".")
@@ -103,42 +114,42 @@ def check_groups(field: str, groups: Iterable[str]) -> None:
             raise InvalidField(field, f"names {group!r}, which is no group of details")
 
 
-def check_body(body: Body, limits: Limits) -> None:
-    """All that a caller says when placing."""
+def check_body(body: Body, limits: Limits) -> int:
+    """All that a caller says when placing; answers what it costs, in minor units."""
     lines, customer = body.lines, body.customer
     if not 0 < len(lines) <= limits.lines_max:
         raise InvalidField("order.lines", f"must be 1 to {limits.lines_max}, not {len(lines)}")
-    quantity_max, sku_chars = limits.quantity_max, limits.sku_bytes_max // 4
-    id_chars, location_chars = limits.line_id_bytes_max // 4, limits.location_bytes_max // 4
+    quantity_max = limits.quantity_max
+    names_max = min(limits.sku_bytes_max, limits.line_id_bytes_max, limits.location_bytes_max)
+    total = 0
     for line in lines:
-        # One cheap look that almost every line passes. What is printable has no control characters; the
-        # slow look knows the exact limits, and names what is wrong.
-        sku, line_id, location = line.sku, line.line_id, line.location
+        sku, line_id, amount = line.sku, line.line_id, line.amount
         if not (
-            0 < line.quantity <= quantity_max
-            and 0 < len(sku) <= sku_chars
-            and 0 < len(line_id) <= id_chars
-            and len(location) <= location_chars
-            and (sku + line_id + location).isprintable()
-            and 0 <= line.amount <= CELL_MAX
+            sku
+            and line_id
+            and 0 < line.quantity <= quantity_max
+            and 0 <= amount <= CELL_MAX
             and 0 <= line.unit_price <= CELL_MAX
             and not line.description
+            and is_plain(sku + line_id + line.location, names_max)
         ):
             _check_line(line, limits)
+        total += amount
     if len(lines) > 1 and len({line.line_id for line in lines}) < len(lines):
         raise InvalidField("order.lines.line_id", "is not unique in the order")
     if not _CURRENCY.fullmatch(body.currency):
         raise InvalidField("order.currency", "must be three capital letters, as ISO 4217 has them")
-    if len(customer) * 4 > limits.customer_bytes_max or not customer.isprintable():
+    if not is_plain(customer, limits.customer_bytes_max):
         check_text("order.customer", customer, limits.customer_bytes_max)
     if body.confirm_when or body.hold_ms or body.shortage_mode:
         _check_choices(body, limits)
     if body.adjustments:
-        _check_adjustments(body.adjustments, limits)
+        total += _check_adjustments(body.adjustments, limits)
     if body.details:
         check_details("order.details", body.details, limits)
-    if not 0 <= body.total <= CELL_MAX:
-        raise InvalidField("order.total", f"adds up to {body.total}: must be 0 to {CELL_MAX}")
+    if not 0 <= total <= CELL_MAX:
+        raise InvalidField("order.total", f"adds up to {total}: must be 0 to {CELL_MAX}")
+    return total
 
 
 def _check_line(line: Line, limits: Limits) -> None:
@@ -164,18 +175,24 @@ def _check_choices(body: Body, limits: Limits) -> None:
     check_hold("order.hold", body.hold_ms, limits)
 
 
-def _check_adjustments(adjustments: Iterable[Adjustment], limits: Limits) -> None:
+def _check_adjustments(adjustments: Sequence[Adjustment], limits: Limits) -> int:
+    """Answers what they add up to."""
     seen: set[str] = set()
+    total = 0
     for adjustment in adjustments:
-        name = adjustment.adjustment_id
-        check_text("order.adjustments.adjustment_id", name, limits.line_id_bytes_max)
+        name, description, amount = adjustment.adjustment_id, adjustment.description, adjustment.amount
+        if not is_plain(name, limits.line_id_bytes_max):
+            check_text("order.adjustments.adjustment_id", name, limits.line_id_bytes_max)
         if not name or name in seen:
             raise InvalidField("order.adjustments.adjustment_id", "is missing or not unique in the order")
         seen.add(name)
-        if adjustment.kind not in set(AdjustmentKind):
+        if adjustment.kind not in _ADJUSTMENT_KIND:
             raise InvalidField("order.adjustments.kind", f"has the unknown value {adjustment.kind}")
-        if abs(adjustment.amount) > CELL_MAX:
+        if not -CELL_MAX <= amount <= CELL_MAX:
             raise InvalidField("order.adjustments.amount", f"is beyond ±{CELL_MAX}")
-        check_text("order.adjustments.description", adjustment.description, limits.text_bytes_max)
-    if len(seen) > limits.adjustments_max:
+        if description:
+            check_text("order.adjustments.description", description, limits.text_bytes_max)
+        total += amount
+    if len(adjustments) > limits.adjustments_max:
         raise InvalidField("order.adjustments", f"are more than {limits.adjustments_max}")
+    return total

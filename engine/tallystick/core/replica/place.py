@@ -50,11 +50,11 @@ def place_order(replica: Replica, command: PlaceOrder, now: Now, view: View) -> 
     """Take the order's stock and record the claim. Raises Refused; then nothing was written."""
     order_id, body, actor, total = command
     check_id("order.id", order_id, replica.limits)
-    check_body(body, replica.limits)
+    costs = check_body(body, replica.limits)
     if actor:
         check_text("actor", actor, replica.limits.customer_bytes_max)
-    if total is not None and total != body.total:
-        raise InvalidField("order.total", f"is {total}, but lines and adjustments add up to {body.total}")
+    if total is not None and total != costs:
+        raise InvalidField("order.total", f"is {total}, but lines and adjustments add up to {costs}")
     key = order_id.encode()
     data = encode(body)
     known = view.order_bytes(key)
@@ -68,8 +68,7 @@ def place_order(replica: Replica, command: PlaceOrder, now: Now, view: View) -> 
     me = replica.replica
     at_once = body.confirm_when in _AT_ONCE
     move = hold_and_sell if at_once else hold
-    for item, stock in [(item, stock.with_row(me, move(row, units))) for item, stock, row, units in taking]:
-        view.put_stock(item, stock)
+    view.put_stocks({item: stock.with_row(me, move(row, units)) for item, stock, row, units in taking})
     if record is not None or not (at_once or body.confirm_when == ConfirmWhen.BY_HAND):
         return _place(replica, command, now, view, data, record or OrderRecord(), short)
     hold_until = 0 if at_once else now.ms + (body.hold_ms or HOLD_MS_DEFAULT)
@@ -126,12 +125,12 @@ def _take(replica: Replica, body: Body, view: View) -> tuple[Taking, LineQuantit
         if not line.untracked:
             key = stock_key(line.sku, line.location)
             wanted[key] = wanted.get(key, 0) + line.quantity
-    me = replica.replica
+    me, stock_of = replica.replica, view.stock_of
     taking: Taking = []
     shortages: list[Shortage] = []
     free: dict[bytes, int] = {}
     for key, units in wanted.items():
-        stock = view.stock_of(key)
+        stock = stock_of(key)
         here, row = standing(stock, me)
         if here < units:
             elsewhere = rights_elsewhere(stock, me)

@@ -8,7 +8,7 @@ checkpoints encode them later.
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Protocol
 
 import msgspec
@@ -119,12 +119,15 @@ class View:
 
     def adopt(self, scratch: View) -> None:
         """Take over what was written to a fork."""
-        for key in scratch.touched:
-            self.put_stock(key, scratch.stock[key])
+        self.put_stocks({key: scratch.stock[key] for key in scratch.touched})
 
     def put_stock(self, key: bytes, stock: Stock) -> None:
         self.stock[key] = stock
         self.touched[key] = None
+
+    def put_stocks(self, changed: Mapping[bytes, Stock]) -> None:
+        self.stock.update(changed)
+        self.touched.update(dict.fromkeys(changed))
 
     def put_booking(self, key: bytes, record: BookingRecord) -> None:
         self.bookings[key] = encode(record)

@@ -12,6 +12,7 @@ Invariant: rights(i) ≥ 0 for every replica i, whatever the partition, because 
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import NamedTuple
 
 from tallystick.core.codec import Record
@@ -23,19 +24,19 @@ class Row(
     Record,
     frozen=True,
     rename={
-        "received": "re",
-        "minted": "mi",
         "burned": "bu",
-        "taken": "ta",
         "freed": "fr",
-        "sold": "so",
-        "unsold": "un",
-        "shipped": "sh",
-        "restocked": "rs",
-        "owed": "ow",
-        "settled": "se",
         "lowered": "lo",
+        "minted": "mi",
+        "owed": "ow",
+        "received": "re",
+        "restocked": "rs",
+        "settled": "se",
+        "shipped": "sh",
+        "sold": "so",
+        "taken": "ta",
         "unminted": "um",
+        "unsold": "un",
         "moved": "mo",
     },
 ):
@@ -51,19 +52,20 @@ class Row(
     moved                 rights given to other replicas, by replica id
     """
 
-    received: int = 0
-    minted: int = 0
+    # In the order of their names on disk: what is sorted needs no sorting, and rows are encoded all the time.
     burned: int = 0
-    taken: int = 0
     freed: int = 0
-    sold: int = 0
-    unsold: int = 0
-    shipped: int = 0
-    restocked: int = 0
-    owed: int = 0
-    settled: int = 0
     lowered: int = 0
+    minted: int = 0
+    owed: int = 0
+    received: int = 0
+    restocked: int = 0
+    settled: int = 0
+    shipped: int = 0
+    sold: int = 0
+    taken: int = 0
     unminted: int = 0
+    unsold: int = 0
     moved: Moved = ()
 
     @property
@@ -99,13 +101,8 @@ class Stock(Record, frozen=True, rename={"rows": "r"}):
         rows = self.rows
         if len(rows) == 1 and rows[0][0] == replica:
             return Stock(((replica, row),))
-        return Stock(
-            tuple(
-                sorted(
-                    [*(pair for pair in rows if pair[0] != replica), (replica, row)], key=lambda pair: pair[0]
-                )
-            )
-        )
+        others = [pair for pair in rows if pair[0] != replica]
+        return Stock(tuple(sorted([*others, (replica, row)], key=itemgetter(0))))
 
 
 EMPTY_STOCK = Stock()
@@ -124,11 +121,14 @@ def rights(stock: Stock, replica: int) -> int:
 
 def standing(stock: Stock, replica: int) -> tuple[int, Row]:
     """The replica's rights and its row, in one look."""
-    rows = stock.rows
-    if len(rows) == 1 and rows[0][0] == replica:
-        row = rows[0][1]
-        return row.balance, row
-    return rights(stock, replica), stock.row(replica)
+    units, own = 0, EMPTY_ROW
+    for owner, row in stock.rows:
+        if owner == replica:
+            own = row
+            units += row.balance
+        elif row.moved:
+            units += row.moved_to(replica)
+    return units, own
 
 
 class Totals(NamedTuple):
@@ -190,7 +190,7 @@ def join_stock(left: Stock, right: Stock) -> Stock:
     for replica, row in right.rows:
         mine = rows.get(replica)
         rows[replica] = row if mine is None else join_rows(mine, row)
-    return Stock(tuple(sorted(rows.items(), key=lambda pair: pair[0])))
+    return Stock(tuple(sorted(rows.items(), key=itemgetter(0))))
 
 
 def _join_moved(left: Moved, right: Moved) -> Moved:
