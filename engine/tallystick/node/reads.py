@@ -68,12 +68,14 @@ class Reads:
     async def _reach(self, token: _Token, deadline: float | None) -> None:
         """Wait until the token's write is on disk here. Raises BehindToken."""
         until = time.monotonic() + WAIT_S if deadline is None else deadline - MARGIN_S
+        driver = self._engine.driver
         while not self._has(token):
             left = until - time.monotonic()
-            head = self._engine.driver.vector.get(token.replica, EMPTY_HEAD)
-            forked = head.seq == token.seq
-            if left <= 0 or forked or token.replica == self._engine.driver.replica.replica:
-                raise BehindToken(token.replica, token.seq, head.seq)
+            here = driver.vector.get(token.replica, EMPTY_HEAD).seq
+            # What a stranger wrote, or what we ourselves did not, never comes; nor does another branch.
+            may_come = token.replica in driver.peering.members and token.replica != driver.replica.replica
+            if left <= 0 or not may_come or here >= token.seq:
+                raise BehindToken(token.replica, token.seq, here)
             await self._engine.progress(left)
 
     def _has(self, token: _Token) -> bool:

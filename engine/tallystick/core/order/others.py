@@ -7,8 +7,9 @@ with a state, payments and a refund of its own, and in conflict for all to see.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from tallystick.core.clock import Dot
 from tallystick.core.order.facts import OrderRecord, body_hash
