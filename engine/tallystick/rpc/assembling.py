@@ -26,7 +26,7 @@ from tallystick.rpc.links import Links
 from tallystick.rpc.reads import ORDER_READS, STOCK_READS
 from tallystick.rpc.services import Shell, generic_handler
 from tallystick.rpc.wire import decode_message, encode_effect
-from tallystick.rpc.writes import ORDER_WRITES, STOCK_WRITES
+from tallystick.rpc.writes import ORDER_WRITES, STOCK_WRITES, Site
 from tallystick.v1 import (
     cluster_service_pb2,
     order_service_pb2,
@@ -93,6 +93,17 @@ def make_driver(settings: Settings, opened: Opened, address: str, clock: Clock) 
         events_max=settings.commit_events_max,
         sweep_interval_ms=settings.sweep_interval_ms,
         clock=clock,
+    )
+
+
+def make_site(opened: Opened, peering: Peering, clock: Clock) -> Site:
+    """What answers are made with. Members and demand are asked for as they are at each read."""
+    return Site(
+        opened.store,
+        opened.identity.replica,
+        peering.region_of,
+        lambda: dict(peering.members),
+        lambda key: peering.balancer.rates(key, clock.wall_ms()),
     )
 
 

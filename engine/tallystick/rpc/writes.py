@@ -54,7 +54,7 @@ class Site:
     replica: int
     regions: Regions
     members: Callable[[], Mapping[int, Member]]
-    demands: Demands = no_demands
+    demands: Demands
 
 
 @dataclass(frozen=True, slots=True)
