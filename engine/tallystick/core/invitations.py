@@ -34,9 +34,7 @@ def read_invitation(code: str) -> Invitation:
     """Raises ValueError on what is no code."""
     parts = code.strip().split(".")
     if len(parts) != 4 or not all(parts):
-        raise ValueError(
-            "is no invitation: it has four parts, with dots between them; copy it whole"
-        )
+        raise ValueError("is no invitation: it has four parts, with dots between them; copy it whole")
     cluster, expires, nonce, signature = parts
     try:
         return Invitation(cluster, int(expires, 16), nonce, signature)

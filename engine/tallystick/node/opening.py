@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from tallystick.core.clock import EMPTY_HEAD, Head, Vector
 from tallystick.core.codec import decode, encode
 from tallystick.core.invitations import read_invitation
-from tallystick.core.members import Member
+from tallystick.core.members import Member, MemberState
 from tallystick.node.identity import (
     Identity,
     draw_identity,
@@ -95,7 +95,8 @@ def open_on(store: Store, region: str, *, new_cluster: bool, place: str, join: J
         vector = load_vector(store)
         vector.setdefault(identity.replica, EMPTY_HEAD)
         touched = replay(store, identity.replica, vector)
-        members, installation = load_members(store), _invited_again(load_installation(store), join)
+        members = load_members(store)
+        installation = _unfinished(store, members.get(identity.replica), join)
         return Opened(store, identity, vector, load_clock(store), members, touched, installation)
     except BaseException:
         store.close()
@@ -126,8 +127,14 @@ def _check_cluster(identity: Identity, join: Join, place: str) -> None:
         )
 
 
-def _invited_again(installation: Installation | None, join: Join | None) -> Installation | None:
-    """A node that was not let in, or did not come to its end, may be given another code or another seed."""
+def _unfinished(store: Store, own: Member | None, join: Join | None) -> Installation | None:
+    """The installation of a node that is not an active member yet.
+
+    It may be given another code or another seed: perhaps it was not let in with the first.
+    """
+    if own is not None and own.state >= MemberState.ACTIVE:
+        return None
+    installation = load_installation(store)
     if installation is None or join is None:
         return installation
     return replace(installation, seed=join.seed, invitation=join.invitation)
@@ -141,7 +148,7 @@ def load_members(store: Store) -> dict[int, Member]:
 
 
 def load_installation(store: Store) -> Installation | None:
-    """How far a new node has come; None for one that is new no more."""
+    """How far a new node has come; None for one that founded its cluster."""
     data = store.get(Table.META, INSTALLING_KEY)
     return None if data is None else decode(data, Installation)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -34,6 +35,8 @@ from tallystick.v1 import (
     stock_service_pb2,
 )
 
+log = structlog.get_logger("node")
+
 ORDERS, STOCK, CLUSTER, REPLICATION = SERVICES = tuple(
     str(module.DESCRIPTOR.services_by_name[name].full_name)
     for module, name in (
@@ -46,9 +49,10 @@ ORDERS, STOCK, CLUSTER, REPLICATION = SERVICES = tuple(
 
 
 def open_directory(settings: Settings) -> Opened:
-    """Open, found or join. Raises NoCluster, and store.StoreError for what is wrong with the directory."""
+    """Open, found or join. Raises NoCluster, OtherCluster, and store.StoreError for what is wrong with the
+    directory."""
     join = Join(settings.join, settings.invitation) if settings.join else None
-    return open_store(
+    opened = open_store(
         Path(settings.data),
         settings.region,
         new_cluster=settings.new_cluster,
@@ -57,6 +61,9 @@ def open_directory(settings: Settings) -> Opened:
         backlog=settings.backlog_events,
         join=join,
     )
+    if "region" in settings.model_fields_set and settings.region != opened.identity.region:
+        log.warning("the region is fixed since the first start", region=opened.identity.region)
+    return opened
 
 
 def make_driver(settings: Settings, opened: Opened, address: str, clock: Clock) -> Driver:

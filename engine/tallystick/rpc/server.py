@@ -142,8 +142,8 @@ async def start_node(
     on_broken: Callable[[BaseException], None] | None = None,
     clock: Clock = WALL,
 ) -> RunningNode:
-    """Open the data directory and serve. Raises NoCluster, JoinRefused, store.StoreError, OSError (address in
-    use)."""
+    """Open the data directory and serve. Raises NoCluster, OtherCluster, JoinRefused, store.StoreError,
+    OSError (address in use)."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(*_COLLECT_SELDOM)
     server = grpc.aio.server(options=(*_OPTIONS, ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)))
