@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from tallystick.core.replica.commands import Command, ReceiveStock
-from tallystick.node.engine import Receipt, Result
+from tallystick.node.jobs import Receipt, Result
 from tests.node.driving import NODE, PATIENCE_S, Answered, Asked, Driven, driving
 from tests.node.workload import sale
 

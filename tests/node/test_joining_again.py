@@ -9,7 +9,7 @@ from tallystick.core.codec import encode
 from tallystick.core.members import Member, MemberState
 from tallystick.core.replica.commands import SettleIn
 from tallystick.core.replica.keys import member_key
-from tallystick.core.replication.replicator import Me
+from tallystick.core.replication.messages import Me
 from tallystick.node.installing import Installer
 from tallystick.node.opening import Join, OtherCluster, open_on
 from tallystick.node.peering import Peering

@@ -31,7 +31,6 @@ from tallystick.rpc.messages import (
     Regions,
     fill_basic_order,
     fill_full_order,
-    no_demands,
     stock_message,
 )
 from tallystick.store.port import Table
