@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import grpc
 import pytest
 
 from tallystick import (
@@ -26,7 +25,6 @@ from tallystick import (
     SyncClient,
 )
 from tallystick.core.members import MemberState as CoreState
-from tallystick.v1 import cluster_service_pb2, order_service_pb2
 from tests.rpc.serving import Served, serving, until
 
 
@@ -41,9 +39,10 @@ class Pair(NamedTuple):
 
 @pytest.fixture
 async def pair(tmp_path) -> AsyncIterator[Pair]:
-    async with serving(tmp_path / "eu") as eu, Client(eu.address, actor="shop") as at_eu:
+    alone: Any = {"rebalance": "off"}  # tokens go where a test sends them
+    async with serving(tmp_path / "eu", **alone) as eu, Client(eu.address, actor="shop") as at_eu:
         code = (await at_eu.invite()).code
-        joining: Any = {"new_cluster": False, "region": "us", "join": eu.address, "invitation": code}
+        joining = {**alone, "new_cluster": False, "region": "us", "join": eu.address, "invitation": code}
         async with serving(tmp_path / "us", **joining) as us, Client(us.address, actor="shop") as at_us:
             known = eu.engine.driver.peering.members
             await until(lambda: all(each.state == CoreState.ACTIVE for each in dict(known).values()))
@@ -112,7 +111,7 @@ async def test_tokens_are_listed_item_by_item_page_by_page(pair):
 async def test_an_answer_waits_for_another_disk(pair):
     client = pair.at_eu
     await client.receive_stock({"TEA": 10})
-    one = {"currency": "EUR", "lines": [Line("TEA", 1, amount=900)]}
+    one: Any = {"currency": "EUR", "lines": [Line("TEA", 1, amount=900)]}
     placed = await asyncio.gather(
         *(client.place_order(**one, replicas=each % 2, confirm_when=ConfirmWhen.BY_HAND) for each in range(6))
     )
@@ -157,54 +156,34 @@ async def test_being_short_is_told_and_mended_elsewhere_for_orders_that_wait_too
 
 async def test_what_another_node_is_to_decide_is_recorded(pair):
     await pair.at_eu.receive_stock({"TEA": 1})
-    held = {"currency": "EUR", "lines": [Line("TEA", 1)], "confirm_when": ConfirmWhen.BY_HAND}
+    held: Any = {"currency": "EUR", "lines": [Line("TEA", 1)], "confirm_when": ConfirmWhen.BY_HAND}
     placed = await pair.at_eu.place_order(**held, replicas=1)
     asked = await pair.at_us.confirm_order(placed.id)
     assert asked.write.disposition is Disposition.RECORDED
 
 
-CHANGES: dict[str, Callable[[Client], Awaitable[object]]] = {
-    "ConfirmOrder": lambda client: client.confirm_order("o", wait_for_decision=True, replicas=2),
-    "ExtendHold": lambda client: client.extend_hold("o", wait_for_decision=True, replicas=2),
-    "RecordPayment": lambda client: client.record_payment(
-        "o", Payment(kind=PaymentKind.CAPTURED, amount=1), wait_for_decision=True, replicas=2
-    ),
-    "CancelOrder": lambda client: client.cancel_order("o", wait_for_decision=True, replicas=2),
-}
-
-
-@pytest.mark.parametrize("method", CHANGES)
-async def test_a_node_is_told_to_wait_for_the_owners_decision(method):
-    """Held against the bytes that a node gets: what it makes of them is the node's own to prove."""
-    heard: list[Any] = []
-    kind = getattr(order_service_pb2, f"{method}Request")
-
-    async def status(_: bytes, __: Any) -> bytes:
-        return cluster_service_pb2.GetStatusResponse(node="n").SerializeToString()
-
-    async def answer(data: bytes, _: Any) -> bytes:
-        heard.append(kind.FromString(data))
-        return b""
-
-    server = grpc.aio.server()
-    server.add_generic_rpc_handlers(
-        [
-            grpc.method_handlers_generic_handler(
-                f"tallystick.v1.{service}", {name: grpc.unary_unary_rpc_method_handler(handle)}
-            )
-            for service, name, handle in (
-                ("ClusterService", "GetStatus", status),
-                ("OrderService", method, answer),
-            )
-        ]
-    )
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    async with Client(f"127.0.0.1:{port}") as client:
-        await CHANGES[method](client)
-    await server.stop(None)
-    (request,) = heard
-    assert (request.order_id, request.wait_for_decision, request.replicas) == ("o", True, 2)
+async def test_a_write_waits_for_the_owners_decision_if_it_is_told_to(pair):
+    at_us = pair.at_us
+    await pair.at_eu.receive_stock({"TEA": 2})
+    held: Any = {
+        "currency": "EUR",
+        "lines": [Line("TEA", 1, amount=900)],
+        "confirm_when": ConfirmWhen.BY_HAND,
+    }
+    first = await pair.at_eu.place_order(**held, replicas=1)
+    extended = await at_us.extend_hold(first.id, timedelta(days=1), wait_for_decision=True, replicas=1)
+    assert extended.order.hold_expire_time > first.hold_expire_time
+    confirmed = await at_us.confirm_order(first.id, wait_for_decision=True)
+    assert confirmed.order.state is OrderState.CONFIRMED
+    cancelled = await at_us.cancel_order(first.id, wait_for_decision=True)
+    assert cancelled.order.state is OrderState.CANCELLED
+    held["confirm_when"] = ConfirmWhen.ON_CAPTURE
+    second = await pair.at_eu.place_order(**held, replicas=1)
+    payment = Payment(kind=PaymentKind.CAPTURED, amount=900)
+    paid = await at_us.record_payment(second.id, payment, wait_for_decision=True)
+    assert paid.order.state is OrderState.CONFIRMED
+    for change in (extended, confirmed, cancelled, paid):
+        assert change.write.disposition is Disposition.DECIDED
 
 
 def test_the_synchronous_client_asks_the_same(tmp_path):

@@ -38,6 +38,10 @@ Examples:
 Every setting may also stand in the environment, as TALLY_DATA or TALLY_MAP_SIZE, or in the file of
 --config, as data = "./eu" or map_size = "64GiB". Flags win over the environment, that over the file.
 
+A node that joins dials the one that it was given until that answers, and says so in its log; Ctrl-C ends it.
+With DIR as it is then, it may be started again, with another --join or --invitation too.
+
+\b
 SIGTERM and Ctrl-C stop the node when the calls under way are answered. Killing it loses nothing that it
 acknowledged. One line on stdout says when it serves; logs go to stderr.
 """
@@ -71,6 +75,11 @@ acknowledged. One line on stdout says when it serves; logs go to stderr.
     multiple=True,
     callback=lambda _, __, given: dict(each.partition("=")[::2] for each in given) or None,
     help="Reach nodes of that region there instead, through a relay or a tunnel; may be given again.",
+)
+@click.option(
+    "--rebalance",
+    metavar="POLICY",
+    help="Where free tokens go by themselves: off, even, weighted or demand.  [demand]",
 )
 @click.option("--insecure", is_flag=True, default=None, help="Serve plaintext beyond loopback.")
 @click.option(
@@ -115,7 +124,7 @@ def _problem(error: Any) -> str:
 def run_node(settings: Settings) -> None:
     """Serve until told to stop; say on stdout when calls are answered."""
     from tallystick.core.members import node_name
-    from tallystick.node.opening import NoCluster
+    from tallystick.node.opening import NoCluster, OtherCluster
     from tallystick.rpc.server import JoinRefused, RunningNode, run
     from tallystick.store.port import StoreError
 
@@ -126,7 +135,7 @@ def run_node(settings: Settings) -> None:
 
     try:
         run(settings, announce)
-    except NoCluster as error:
+    except (NoCluster, OtherCluster) as error:
         raise click.UsageError(str(error)) from error
     except (StoreError, OSError, JoinRefused) as error:
         raise NodeNotStarted(f"the node could not start: {error}") from error

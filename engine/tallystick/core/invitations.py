@@ -34,12 +34,12 @@ def read_invitation(code: str) -> Invitation:
     """Raises ValueError on what is no code."""
     parts = code.strip().split(".")
     if len(parts) != 4 or not all(parts):
-        raise ValueError("not an invitation: it has four parts, with dots between them")
+        raise ValueError("is no invitation: it has four parts, with dots between them; copy it whole")
     cluster, expires, nonce, signature = parts
     try:
         return Invitation(cluster, int(expires, 16), nonce, signature)
     except ValueError as problem:
-        raise ValueError("not an invitation: its second part is no number") from problem
+        raise ValueError("is no invitation: its second part is no number; copy it whole") from problem
 
 
 def is_signed(invitation: Invitation, secret: bytes) -> bool:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from tallystick.core.clock import EMPTY_HEAD, Head, Vector
 from tallystick.core.codec import decode, encode
 from tallystick.core.invitations import read_invitation
-from tallystick.core.members import Member
+from tallystick.core.members import Member, MemberState
 from tallystick.node.identity import (
     Identity,
     draw_identity,
@@ -32,6 +33,10 @@ ENCODERS = {Table.STOCK: msgspec.msgpack.Encoder(order="sorted").encode}
 
 class NoCluster(Exception):
     """The directory is empty and nobody asked to found a cluster."""
+
+
+class OtherCluster(Exception):
+    """The directory has a node of another cluster than the invitation is to."""
 
 
 class Opened(NamedTuple):
@@ -70,7 +75,8 @@ def open_store(
     backlog: int,
     join: Join | None = None,
 ) -> Opened:
-    """Open, found or join. Raises NoCluster, and store.StoreError for what is wrong with the directory."""
+    """Open, found or join. Raises NoCluster, OtherCluster, and store.StoreError for what is wrong with the
+    directory."""
     if not new_cluster and join is None and not path.exists():
         raise NoCluster(_NO_CLUSTER.format(path))
     backend = LmdbBackend(path, map_bytes=map_size, reserve_bytes=reserve)
@@ -84,10 +90,13 @@ def open_on(store: Store, region: str, *, new_cluster: bool, place: str, join: J
         identity = load_identity(store)
         if identity is None:
             identity = _begin(store, region, new_cluster, place, join)
+        elif join is not None:
+            _check_cluster(identity, join, place)
         vector = load_vector(store)
         vector.setdefault(identity.replica, EMPTY_HEAD)
         touched = replay(store, identity.replica, vector)
-        members, installation = load_members(store), load_installation(store)
+        members = load_members(store)
+        installation = _unfinished(store, members.get(identity.replica), join)
         return Opened(store, identity, vector, load_clock(store), members, touched, installation)
     except BaseException:
         store.close()
@@ -108,6 +117,29 @@ def _begin(store: Store, region: str, new_cluster: bool, place: str, join: Join 
     return identity
 
 
+def _check_cluster(identity: Identity, join: Join, place: str) -> None:
+    """A directory that has a node is not made another's. Raises OtherCluster."""
+    cluster = read_invitation(join.invitation).cluster
+    if identity.cluster != cluster:
+        raise OtherCluster(
+            f"{place} holds a node of cluster {identity.cluster}, and the invitation is to {cluster}: "
+            "name an empty directory, or start the node that is there without --join"
+        )
+
+
+def _unfinished(store: Store, own: Member | None, join: Join | None) -> Installation | None:
+    """The installation of a node that is not an active member yet.
+
+    It may be given another code or another seed: perhaps it was not let in with the first.
+    """
+    if own is not None and own.state >= MemberState.ACTIVE:
+        return None
+    installation = load_installation(store)
+    if installation is None or join is None:
+        return installation
+    return replace(installation, seed=join.seed, invitation=join.invitation)
+
+
 def load_members(store: Store) -> dict[int, Member]:
     """All members by replica id."""
     with store.read() as reader:
@@ -116,7 +148,7 @@ def load_members(store: Store) -> dict[int, Member]:
 
 
 def load_installation(store: Store) -> Installation | None:
-    """How far a new node has come; None for one that is new no more."""
+    """How far a new node has come; None for one that founded its cluster."""
     data = store.get(Table.META, INSTALLING_KEY)
     return None if data is None else decode(data, Installation)
 

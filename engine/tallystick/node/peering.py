@@ -143,6 +143,8 @@ class Peering:
         now_ms = round(now * 1000)
         self.replicator.tick(now_ms)
         self.desk.tick(now_ms)
+        if self.installer is not None and self.installer.caught_up(self.replicator.vector):
+            self._settle_in()  # all that was missing was on disk when the node was started again
         if self.installer is None and now >= self._round_s:
             self._round_s = now + ROUND_S
             self._effects += self.gossip.round(self._wall_ms, self._links(), self.replicator.vector)

@@ -14,6 +14,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from tallystick.core.invitations import read_invitation
 from tallystick.core.limits import Limits
 
 DEFAULT_LISTEN = "127.0.0.1:7411"
@@ -75,6 +76,13 @@ class Settings(BaseSettings):
         host, _, port = value.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65_535:
             raise ValueError("must be host:port, for example 127.0.0.1:7411")
+        return value
+
+    @field_validator("invitation")
+    @classmethod
+    def _an_invitation(cls, value: str) -> str:
+        if value:
+            read_invitation(value)
         return value
 
     @model_validator(mode="after")

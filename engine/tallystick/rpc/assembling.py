@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -26,13 +27,15 @@ from tallystick.rpc.links import Links
 from tallystick.rpc.reads import ORDER_READS, STOCK_READS
 from tallystick.rpc.services import Shell, generic_handler
 from tallystick.rpc.wire import decode_message, encode_effect
-from tallystick.rpc.writes import ORDER_WRITES, STOCK_WRITES
+from tallystick.rpc.writes import ORDER_WRITES, STOCK_WRITES, Site
 from tallystick.v1 import (
     cluster_service_pb2,
     order_service_pb2,
     replication_service_pb2,
     stock_service_pb2,
 )
+
+log = structlog.get_logger("node")
 
 ORDERS, STOCK, CLUSTER, REPLICATION = SERVICES = tuple(
     str(module.DESCRIPTOR.services_by_name[name].full_name)
@@ -46,9 +49,10 @@ ORDERS, STOCK, CLUSTER, REPLICATION = SERVICES = tuple(
 
 
 def open_directory(settings: Settings) -> Opened:
-    """Open, found or join. Raises NoCluster, and store.StoreError for what is wrong with the directory."""
+    """Open, found or join. Raises NoCluster, OtherCluster, and store.StoreError for what is wrong with the
+    directory."""
     join = Join(settings.join, settings.invitation) if settings.join else None
-    return open_store(
+    opened = open_store(
         Path(settings.data),
         settings.region,
         new_cluster=settings.new_cluster,
@@ -57,6 +61,9 @@ def open_directory(settings: Settings) -> Opened:
         backlog=settings.backlog_events,
         join=join,
     )
+    if "region" in settings.model_fields_set and settings.region != opened.identity.region:
+        log.warning("the region is fixed since the first start", region=opened.identity.region)
+    return opened
 
 
 def make_driver(settings: Settings, opened: Opened, address: str, clock: Clock) -> Driver:
@@ -93,6 +100,17 @@ def make_driver(settings: Settings, opened: Opened, address: str, clock: Clock) 
         events_max=settings.commit_events_max,
         sweep_interval_ms=settings.sweep_interval_ms,
         clock=clock,
+    )
+
+
+def make_site(opened: Opened, peering: Peering, clock: Clock) -> Site:
+    """What answers are made with. Members and demand are asked for as they are at each read."""
+    return Site(
+        opened.store,
+        opened.identity.replica,
+        peering.region_of,
+        lambda: dict(peering.members),
+        lambda key: peering.balancer.rates(key, clock.wall_ms()),
     )
 
 

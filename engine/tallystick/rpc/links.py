@@ -220,6 +220,8 @@ class Links:
             before = self._made
             await self._dial(target)
             failures = 0 if self._made > before else failures + 1
+            if failures.bit_count() == 1:  # told ever more seldom: it may be away for days
+                log.warning("nobody answers there; dialling on", address=target, tries=failures)
             ceiling = min(_BACKOFF_MAX_S, _BACKOFF_FIRST_S * 2.0 ** min(failures, 8))
             await asyncio.sleep(ceiling * (0.5 + random.random() / 2))
 

@@ -58,11 +58,6 @@ _EVENT_OF_DECISION: Mapping[int, Any] = {
 }
 
 
-def no_demands(_: bytes) -> Mapping[int, float]:
-    """Nobody has said what is asked for."""
-    return {}
-
-
 def timestamp(ms: int) -> timestamp_pb2.Timestamp:
     seconds, rest = divmod(ms, 1000)
     return timestamp_pb2.Timestamp(seconds=seconds, nanos=rest * 1_000_000)

@@ -29,10 +29,16 @@ from tallystick.node.logs import configure_logs
 from tallystick.node.opening import Opened
 from tallystick.node.reads import Reads
 from tallystick.node.settings import Settings
-from tallystick.rpc.assembling import add_services, make_driver, make_engine, open_directory, set_serving
+from tallystick.rpc.assembling import (
+    add_services,
+    make_driver,
+    make_engine,
+    make_site,
+    open_directory,
+    set_serving,
+)
 from tallystick.rpc.links import MESSAGE_BYTES_MAX, Links
 from tallystick.rpc.services import Shell
-from tallystick.rpc.writes import Site
 from tallystick.store.port import StoreFull
 
 log = structlog.get_logger("node")
@@ -136,8 +142,8 @@ async def start_node(
     on_broken: Callable[[BaseException], None] | None = None,
     clock: Clock = WALL,
 ) -> RunningNode:
-    """Open the data directory and serve. Raises NoCluster, JoinRefused, store.StoreError, OSError (address in
-    use)."""
+    """Open the data directory and serve. Raises NoCluster, OtherCluster, JoinRefused, store.StoreError,
+    OSError (address in use)."""
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     gc.set_threshold(*_COLLECT_SELDOM)
     server = grpc.aio.server(options=(*_OPTIONS, ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX)))
@@ -147,22 +153,14 @@ async def start_node(
     opened = open_directory(settings)
     driver = make_driver(settings, opened, told, clock)
     engine, links = make_engine(settings, driver, on_broken or end_process)
-    peering = driver.peering
-    site = Site(
-        opened.store,
-        opened.identity.replica,
-        peering.region_of,
-        lambda: dict(peering.members),
-        lambda key: peering.balancer.rates(key, clock.wall_ms()),
-    )
-    shell = Shell(engine, Reads(engine), site, settings)
+    shell = Shell(engine, Reads(engine), make_site(opened, driver.peering, clock), settings)
     health_servicer = add_services(server, shell, links, opened)
     engine.start(asyncio.get_running_loop())
     await server.start()
     node = RunningNode(server, address, opened.identity, engine, links, shell, health_servicer)
     try:
         await node.begin(opened, told)
-    except (JoinRefused, StoreFull):
+    except (JoinRefused, StoreFull, asyncio.CancelledError):
         await node.stop(0)
         raise
     gc.collect()
@@ -192,12 +190,19 @@ def run(settings: Settings, ready: Callable[[RunningNode], None]) -> None:
 
 
 async def _serve(settings: Settings, ready: Callable[[RunningNode], None]) -> None:
-    node = await start_node(settings)
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, told.set)
+    stop = loop.create_task(told.wait())
+    starting = loop.create_task(start_node(settings))
+    await asyncio.wait({starting, stop}, return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():  # joining lasts until the seed answers, which may be never
+        starting.cancel()
+        await asyncio.wait({starting})
+        return
+    node = starting.result()
     ready(node)
-    await stop.wait()
+    await stop
     log.info("stopping", grace_ms=settings.grace_ms)
     await node.stop(settings.grace_ms / 1000)

@@ -31,7 +31,6 @@ from tallystick.rpc.messages import (
     Regions,
     fill_basic_order,
     fill_full_order,
-    no_demands,
     stock_message,
 )
 from tallystick.store.port import Table
@@ -54,7 +53,7 @@ class Site:
     replica: int
     regions: Regions
     members: Callable[[], Mapping[int, Member]]
-    demands: Demands = no_demands
+    demands: Demands
 
 
 @dataclass(frozen=True, slots=True)
