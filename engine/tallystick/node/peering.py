@@ -114,7 +114,7 @@ class Peering:
                     self._effects.append(ReadChunk(link, table, after))
             case SnapshotChunk():
                 if self.installer is not None:
-                    self.installer.received(link, message)
+                    self.installer.received(message)
             case Goodbye(reason, text):
                 log.warning("a peer ends the link", reason=reason, message=text)
                 self._effects.append(Close(link, reason, text, final=reason in FINAL))
@@ -126,6 +126,7 @@ class Peering:
         now_ms = round(now * 1000)
         self.replicator.tick(now_ms)
         self.desk.tick(now_ms)
+        self._seek_rows(now_ms)
 
     @property
     def linked(self) -> bool:
@@ -246,13 +247,20 @@ class Peering:
         assert self.installer is not None
         if view.members:
             self._note_members(view)
-        request = self.installer.done(step)
-        if request is not None:
-            self._effects.append(Send(*request))
+        self.installer.done(step)
+        self._seek_rows(round(now * 1000))
         if step.adopts:
             self.replicator.adopted(step.vector, round(now * 1000))
             if self.installer.caught_up(step.vector):
                 self._settle_in()
+
+    def _seek_rows(self, now_ms: int) -> None:
+        if self.installer is None:
+            return
+        links = [link.number for link in self.replicator.links.values() if link.ready]
+        request = self.installer.ask(links, now_ms)
+        if request is not None:
+            self._effects.append(Send(*request))
 
     def install_failed(self, why: str) -> None:
         """It found no room; it is tried again."""
@@ -280,9 +288,6 @@ class Peering:
         if peer is None or peer.hello is None:
             return
         self._effects.append(Linked(link, peer.peer))
-        request = self.installer.linked(link) if self.installer else None
-        if request is not None:
-            self._effects.append(Send(link, request))
 
     def _invited(self, link: int, hello: Hello, now_ms: int) -> None:
         """A stranger with an invitation: admit it, then greet."""
@@ -339,8 +344,6 @@ class Peering:
     def _closed(self, link: int, now_ms: int) -> None:
         peer = self._peer(link)
         self.replicator.closed(link)
-        if self.installer is not None:
-            self.installer.closed(link)
         if peer and self.replicator.link_to(peer) is None:
             self.desk.lost(peer, now_ms)
 
