@@ -127,6 +127,8 @@ class Peering:
         self.replicator.tick(now_ms)
         self.desk.tick(now_ms)
         self._seek_rows(now_ms)
+        if self.installer is not None and self.installer.caught_up(self.replicator.vector):
+            self._settle_in()
 
     @property
     def linked(self) -> bool:
@@ -181,8 +183,6 @@ class Peering:
             self.desk.reached(frame.origin, frame.last)
         if view.members:
             self._note_members(view)
-        if self.installer is not None and self.installer.caught_up(self.replicator.vector):
-            self._settle_in()
 
     def note_ahead(self, origin: int, ms: int) -> None:
         """A member's clock is too far ahead of ours."""
@@ -251,8 +251,6 @@ class Peering:
         self._seek_rows(round(now * 1000))
         if step.adopts:
             self.replicator.adopted(step.vector, round(now * 1000))
-            if self.installer.caught_up(step.vector):
-                self._settle_in()
 
     def _seek_rows(self, now_ms: int) -> None:
         if self.installer is None:
