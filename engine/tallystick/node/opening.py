@@ -11,7 +11,7 @@ import msgspec
 from tallystick.core.clock import EMPTY_HEAD, Head, Vector
 from tallystick.core.codec import decode, encode
 from tallystick.core.invitations import read_invitation
-from tallystick.core.members import Member
+from tallystick.core.members import Member, MemberState
 from tallystick.node.identity import (
     Identity,
     draw_identity,
@@ -85,9 +85,9 @@ def open_on(store: Store, region: str, *, new_cluster: bool, place: str, join: J
         vector = load_vector(store)
         vector.setdefault(identity.replica, EMPTY_HEAD)
         replay(store, identity.replica, vector)
-        return Opened(
-            store, identity, vector, load_clock(store), load_members(store), load_installation(store)
-        )
+        members = load_members(store)
+        installation = load_installation(store, members.get(identity.replica))
+        return Opened(store, identity, vector, load_clock(store), members, installation)
     except BaseException:
         store.close()
         raise
@@ -114,10 +114,13 @@ def load_members(store: Store) -> dict[int, Member]:
         return {int.from_bytes(key): decode(bytes(data), Member) for key, data in rows}  # type: ignore[call-overload]
 
 
-def load_installation(store: Store) -> Installation | None:
-    """How far a new node has come; None for one that is new no more."""
+def load_installation(store: Store, me: Member | None) -> Installation | None:
+    """How far a new node has come; None for one that is new no more: its own record says so, since that is
+    written last."""
     data = store.get(Table.META, INSTALLING_KEY)
-    return None if data is None else decode(data, Installation)
+    if data is None or (me is not None and me.state >= MemberState.ACTIVE):
+        return None
+    return decode(data, Installation)
 
 
 _NO_CLUSTER = (
