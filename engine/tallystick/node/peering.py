@@ -127,7 +127,7 @@ class Peering:
         self.replicator.tick(now_ms)
         self.desk.tick(now_ms)
         self._seek_rows(now_ms)
-        if self.installer is not None and self.installer.caught_up(self.replicator.vector):
+        if self.installer is not None and self._may_settle(self.installer):
             self._settle_in()
 
     @property
@@ -263,6 +263,10 @@ class Peering:
     def install_failed(self, why: str) -> None:
         """It found no room; it is tried again."""
         log.warning("the snapshot waits for room", reason=why)
+
+    def _may_settle(self, installer: Installer) -> bool:
+        """Whether all is here, our own admission too: who gave us the rows may not have known of it yet."""
+        return self.replicator.me.replica in self.members and installer.caught_up(self.replicator.vector)
 
     def _settle_in(self) -> None:
         self.installer = None
