@@ -4,7 +4,7 @@ What is under way is bounded: `WINDOW_BYTES` of frames without an acknowledgemen
 peer that is slow costs its own lag and nothing else: what it is to get is read from the log when there is
 room.
 
-Invariant: for each origin has.seq ≤ sent.
+Invariant: for each origin that is sent, has.seq ≤ sent.
 """
 
 from __future__ import annotations
@@ -56,9 +56,18 @@ class Link:
         """Bytes that may be sent now."""
         return WINDOW_BYTES - self.flight_bytes
 
+    def takes(self, size: int) -> bool:
+        """Whether a frame may be sent now. A large one goes alone, or it would never go."""
+        return not self.flight_bytes or size <= self.room
+
     def seq_of(self, origin: int) -> int:
         """The last event of the origin that the peer has on disk, as far as we know."""
         return self.has.get(origin, EMPTY_HEAD).seq
+
+    def wants(self, origin: int, seq: int, until: int) -> None:
+        """The peer asks for these events of another's chain. What it has meanwhile it gets no more."""
+        self.wanted[origin] = until
+        self.sent[origin] = max(seq, self.seq_of(origin))
 
     def shipped(self, origin: int, last: int, size: int) -> None:
         """A frame that ends with event `last` is on its way."""

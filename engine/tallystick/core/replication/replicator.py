@@ -13,6 +13,7 @@ h11; of the exchange of vectors and ranges: Demers et al., *Epidemic Algorithms*
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from tallystick.core.clock import EMPTY_HEAD, Head
@@ -167,11 +168,14 @@ class Replicator:
         peer.reading = 0
         if not frames:
             peer.wanted.pop(origin, None)
-        elif origin == self.me.replica or origin in peer.wanted:
-            spans = [(*frame_span(data), data) for data in frames]
-            spans = [span for span in spans if span[1] > peer.sent.get(origin, 0)]
-            self._ship(peer, origin, [(last, data) for _, last, data in spans], now_ms)
-        self._pump(peer)
+        sent = peer.sent.get(origin, 0)
+        spans = [(*frame_span(data), data) for data in frames]
+        spans = [span for span in spans if span[1] > sent]
+        # What doesn't follow what was sent was read before that was taken for lost: it will be read again.
+        if spans and spans[0][0] == sent + 1 and (origin == self.me.replica or origin in peer.wanted):
+            fitting = takewhile(lambda frame: peer.takes(len(frame[1])), ((s[1], s[2]) for s in spans))
+            self._ship(peer, origin, fitting, now_ms)
+            self._pump(peer)
 
     def tick(self, now_ms: int) -> None:
         """Time has passed. To be called every few tens of milliseconds while there are links."""
@@ -223,6 +227,8 @@ class Replicator:
     # ----------------------------------------------------------------------------------------------- greeting
 
     def _greeted(self, peer: Link, hello: Hello, now_ms: int) -> None:
+        if peer.hello is not None:
+            return  # it came twice
         problem = self._turns_away(hello)
         if problem is not None:
             self._send(peer, problem, now_ms)
@@ -361,15 +367,11 @@ class Replicator:
             self._send(peer, Frames(tuple(batch)), now_ms)
 
     def _wanted(self, peer: Link, want: Want) -> None:
-        if want.origin == self.me.replica:
-            # Our own are on their way, unless they were lost: then from there on again.
-            if peer.sent.get(want.origin, 0) > want.seq and not peer.flight_bytes:
-                peer.sent[want.origin] = want.seq
-        elif want.origin not in self.stopped:
+        if want.origin not in self.stopped and want.origin != self.me.replica:
+            # Our own are pushed, and pushed again while they are not acknowledged.
             until = min(want.until, self.vector.get(want.origin, EMPTY_HEAD).seq)
-            if until > want.seq:
-                peer.wanted[want.origin] = until
-                peer.sent[want.origin] = want.seq
+            if until > max(want.seq, peer.seq_of(want.origin)):
+                peer.wants(want.origin, want.seq, until)
         self._pump(peer)
 
     def _pump(self, peer: Link) -> None:
