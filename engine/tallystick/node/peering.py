@@ -275,6 +275,7 @@ class Peering:
             if isinstance(result, Refused):
                 self._effects.append(Alarm(result.reason, result.message, self.replicator.me.replica))
             else:
+                self.replicator.me = self.replicator.me._replace(invitation="")
                 self._effects.append(Settled())
 
         self._chores.append(Chore(SettleIn(self.replicator.me.address), settled))
@@ -322,7 +323,7 @@ class Peering:
     def _admits(self, hello: Hello) -> Goodbye | None:
         member = self.members.get(hello.replica)
         if member is None:
-            if self.installer is not None:
+            if self.installer is not None and not hello.invitation:
                 return None  # we know nobody yet: whoever we were told to join
             return Goodbye("NOT_A_MEMBER", f"node {node_name(hello.replica)} is not known here (yet)")
         if member.state == MemberState.ENDED:
