@@ -38,12 +38,14 @@ class Link:
     reading: int = 0
     """The origin that the log is being read for."""
     flight_bytes: int = 0
+    since_ms: int = 0
     heard_ms: int = 0
-    said_ms: int = 0
     acked_ms: int = 0
     """When we last acknowledged something."""
+    beat_ms: int = 0
+    """When we last told all that we have."""
     progress_ms: int = 0
-    """When the peer last acknowledged something new, or there was nothing to."""
+    """When something under way was last acknowledged, or there was nothing under way."""
     _flight: dict[int, deque[tuple[int, int]]] = field(default_factory=dict)
 
     @property
@@ -75,17 +77,16 @@ class Link:
         self._flight.setdefault(origin, deque()).append((last, size))
         self.flight_bytes += size
 
-    def acknowledged(self, vector: Vector, now_ms: int) -> bool:
-        """The peer has this on disk; answers whether that was news."""
-        news = False
+    def acknowledged(self, vector: Vector, now_ms: int) -> None:
+        """The peer has this on disk."""
+        before = self.flight_bytes
         for origin, head in vector.items():
             if head.seq > self.seq_of(origin):
-                news = True
                 self._landed(origin, head.seq)
         self.has = join_vectors(self.has, vector)
-        if news or not self.flight_bytes:
+        # What it got of others is no progress: in a busy cluster a lost frame would never be sent again.
+        if self.flight_bytes < before or not self.flight_bytes:
             self.progress_ms = now_ms
-        return news
 
     def rewind(self) -> None:
         """What is under way is taken for lost."""
