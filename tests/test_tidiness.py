@@ -194,7 +194,7 @@ OUTWARD = [
         "tallystick.node may import",
     ),
     ("engine/tallystick/puzzle.py", "", "in no layer"),
-    ("sim/tallystick_sim/world.py", "import tallystick.node.driver", "tallystick_sim may import"),
+    ("sim/tallystick_sim/world.py", "import tallystick.rpc.links", "tallystick_sim may import"),
 ]
 
 
@@ -213,7 +213,7 @@ INWARD = [
     ("engine/tallystick/cli/main.py", "import tallystick.node.driver, tallystick_sim, tallystick"),
     ("engine/tallystick/rpc/orders.py", "from tallystick.v1 import order_pb2\nimport grpc, time"),
     ("engine/tallystick/__init__.py", "from tallystick.client import Client"),
-    ("sim/tallystick_sim/world.py", "import random, tallystick.store.memory"),
+    ("sim/tallystick_sim/world.py", "import random, tallystick.store.memory, tallystick.node.driver"),
 ]
 
 

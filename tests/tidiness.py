@@ -33,7 +33,7 @@ LAYERS: dict[str, frozenset[str] | None] = {
     "tallystick.cli": None,  # anything: it wires the whole together, and nobody imports it
     "tallystick.__main__": frozenset({"tallystick.cli"}),
     "tallystick": frozenset({"tallystick.client"}),  # the package itself re-exports the SDK
-    "tallystick_sim": frozenset({"tallystick.core", "tallystick.store"}),
+    "tallystick_sim": frozenset({"tallystick.core", "tallystick.store", "tallystick.node"}),
 }
 
 # Within the core a unit imports units of its own rank or below, and never in a circle.

@@ -189,6 +189,8 @@ def booked(tables: Tables) -> tuple[Counter[Any], Counter[Any], Counter[Any]]:
     records = [decode(data, BookingRecord) for data in tables[Table.RECEIPTS].values()]
     for booking in sorted((b for record in records for b in record.bookings), key=lambda b: b.seq):
         for sku, location, units in booking.items:
+            if booking.kind == BookingKind.MOVE:
+                continue
             if booking.kind == BookingKind.POLICY:
                 limit[sku, location] = units
             elif units > 0:

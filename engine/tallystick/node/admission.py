@@ -23,7 +23,8 @@ def turn_away(hello: Hello, members: Mapping[int, Member], *, installing: bool) 
     member = members.get(hello.replica)
     if member is None:
         # One that is new itself knows nobody yet: its peer is whoever it was told to join.
-        return None if installing else Goodbye("NOT_A_MEMBER", f"node {name} is not known here (yet)")
+        stranger = not installing or bool(hello.invitation)
+        return None if not stranger else Goodbye("NOT_A_MEMBER", f"node {name} is not known here (yet)")
     if member.state == MemberState.ENDED:
         return Goodbye("ENDED", f"node {name} is a member no more")
     return None

@@ -3,6 +3,7 @@ to go on, or to begin again, after a crash."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import structlog
@@ -15,8 +16,10 @@ from tallystick.node.identity import BASE_KEY, VECTOR_KEY, encode_position, enco
 from tallystick.node.sealing import eager_rows
 from tallystick.node.snapshots import (
     INSTALLING_KEY,
+    Flat,
     Installation,
     covers,
+    follows_request,
     higher,
     join_chunk,
     lower,
@@ -25,6 +28,9 @@ from tallystick.node.snapshots import (
 from tallystick.store.port import Rows, Table
 
 log = structlog.get_logger("installing")
+
+ANSWER_MS = 2_000
+"""A peer that sends no rows for so long is not waited for: another is asked."""
 
 
 class Step(NamedTuple):
@@ -43,13 +49,21 @@ class Step(NamedTuple):
 
 
 class Installer:
-    """One installation: rows first, then frames up to `high`."""
+    """One installation: rows first, then frames up to `high`.
+
+    All rows come of one peer, so that what touched the digests, which it says at first, is of the pointwise
+    minimum; with another peer it begins again. Rows that come twice are joined twice. The pointwise maximum
+    is over all of them, and of those before a crash.
+    """
 
     def __init__(self, state: Installation) -> None:
         self.state = state
+        self._request = SnapshotRequest("", b"")
         self._link = 0
+        self._waits = False
+        self._asked_ms = 0
         self._low: Vector | None = None
-        self._high: Vector | None = None
+        self._high: Vector = _unflat(state.high)
         self._chunk: SnapshotChunk | None = None
         self._touched = b""
         self.rows = 0
@@ -64,22 +78,24 @@ class Installer:
         """Whether rows have come that are not on disk yet."""
         return self._chunk is not None
 
-    def linked(self, link: int) -> SnapshotRequest | None:
-        """There is a peer to ask; answers what to send to it."""
-        if self._link or not self.reads_rows:
+    def ask(self, links: Sequence[int], now_ms: int) -> tuple[int, SnapshotRequest] | None:
+        """What to ask for now, and over which of the links to peers that have rows; None while one is waited
+        for, or there is nobody."""
+        if not self.reads_rows or self._chunk is not None or not links:
             return None
-        self._link, self._low, self._high, self._chunk = link, None, None, None
-        self.rows = 0
-        return SnapshotRequest("", b"")
+        silent = self._waits and now_ms - self._asked_ms >= ANSWER_MS
+        if silent or self._link not in links:
+            # The next in turn: who is silent is asked again last.
+            self._link = min(links, key=lambda link: (link <= self._link, link))
+            self._request, self._low = SnapshotRequest("", b""), None
+        elif self._waits:
+            return None
+        self._waits, self._asked_ms = True, now_ms
+        return self._link, self._request
 
-    def closed(self, link: int) -> None:
-        """The peer is gone: begin again with the next. Rows that come twice are joined twice."""
-        if link == self._link:
-            self._link, self._chunk = 0, None
-
-    def received(self, link: int, chunk: SnapshotChunk) -> None:
-        """Rows came, to be joined by the next step."""
-        if link == self._link and self._chunk is None and self.reads_rows:
+    def received(self, chunk: SnapshotChunk) -> None:
+        """Rows came, to be joined by the next step. Any but those that were asked for last came before."""
+        if self.reads_rows and self._chunk is None and follows_request(chunk, self._request):
             self._chunk = chunk
             self._touched = chunk.touched or self._touched
             self._low = lower(self._low, chunk.vector)
@@ -90,37 +106,43 @@ class Installer:
         chunk = self._chunk
         if chunk is None:
             return None
-        if next_request(chunk) is not None:
-            return Step(chunk, False, vector, {})
         assert self._low is not None
-        assert self._high is not None
-        state = Installation(self.state.seed, self.state.invitation, _flat(self._low), _flat(self._high))
+        if next_request(chunk) is not None:
+            # What of it goes beyond all that comes later is known after a crash too.
+            return Step(chunk, False, vector, {INSTALLING_KEY: encode(self._state(()))})
         meta = {
             VECTOR_KEY: encode_vector(self._low),
             BASE_KEY: encode_position(self._low, self._touched),
-            INSTALLING_KEY: encode(state),
+            INSTALLING_KEY: encode(self._state(_flat(self._low))),
         }
         return Step(chunk, True, self._low, meta, self._touched)
 
-    def done(self, step: Step) -> tuple[int, SnapshotRequest] | None:
-        """The step is on disk; answers what to ask for next, and over which link."""
+    def done(self, step: Step) -> None:
+        """The step is on disk."""
         self._chunk = None
+        self._waits = False
         self.rows += len(step.chunk.rows)
         following = next_request(step.chunk)
         if following is not None:
-            return (self._link, SnapshotRequest(*following)) if self._link else None
+            self._request = SnapshotRequest(*following)
+            return
         assert self._low is not None
-        assert self._high is not None
-        self.state = Installation(self.state.seed, self.state.invitation, _flat(self._low), _flat(self._high))
+        self.state = self._state(_flat(self._low))
         log.info("snapshot joined", rows=self.rows)
-        return None
 
     def caught_up(self, vector: Vector) -> bool:
         """Whether nothing in the state lacks its causes any more."""
         if self.reads_rows:
             return False
-        return covers(vector, {replica: Head(seq, digest) for replica, seq, digest in self.state.high})
+        return covers(vector, _unflat(self.state.high))
+
+    def _state(self, low: Flat) -> Installation:
+        return Installation(self.state.seed, self.state.invitation, low, _flat(self._high))
 
 
-def _flat(vector: Vector) -> tuple[tuple[int, int, bytes], ...]:
+def _flat(vector: Vector) -> Flat:
     return tuple((replica, *vector[replica]) for replica in sorted(vector))
+
+
+def _unflat(flat: Flat) -> dict[int, Head]:
+    return {replica: Head(seq, digest) for replica, seq, digest in flat}

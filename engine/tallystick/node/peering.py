@@ -131,7 +131,7 @@ class Peering:
                 self._requested(link, message)
             case SnapshotChunk():
                 if self.installer is not None:
-                    self.installer.received(link, message)
+                    self.installer.received(message)
             case Goodbye(reason, text):
                 log.warning("a peer ends the link", reason=reason, message=text)
                 self._effects.append(Close(link, reason, text, final=reason in FINAL))
@@ -143,8 +143,9 @@ class Peering:
         now_ms = round(now * 1000)
         self.replicator.tick(now_ms)
         self.desk.tick(now_ms)
-        if self.installer is not None and self.installer.caught_up(self.replicator.vector):
-            self._settle_in()  # all that was missing was on disk when the node was started again
+        self._seek_rows(now_ms)
+        if self.installer is not None and self._may_settle(self.installer):
+            self._settle_in()
         if self.installer is None and now >= self._round_s:
             self._round_s = now + ROUND_S
             self._effects += self.gossip.round(self._wall_ms, self._links(), self.replicator.vector)
@@ -197,8 +198,6 @@ class Peering:
         self._chores += [Chore(Settle(order_id)) for order_id in view.unsettled]
         for key in view.arrived:
             self._arrived(key)
-        if self.installer is not None and self.installer.caught_up(self.replicator.vector):
-            self._settle_in()
 
     def _arrived(self, key: bytes) -> None:
         """A peer sent us tokens of an item: pay with them what is missing, then serve who waits for some."""
@@ -296,18 +295,27 @@ class Peering:
         assert self.installer is not None
         if view.members:
             self._note_members(view)
-        request = self.installer.done(step)
-        if request is not None:
-            self._effects.append(Send(*request))
+        self.installer.done(step)
+        self._seek_rows(round(now * 1000))
         if step.adopts:
             self.proof.restart(step.touched)
             self.replicator.adopted(step.vector, round(now * 1000))
-            if self.installer.caught_up(step.vector):
-                self._settle_in()
+
+    def _seek_rows(self, now_ms: int) -> None:
+        if self.installer is None:
+            return
+        links = [link.number for link in self.replicator.links.values() if link.ready]
+        request = self.installer.ask(links, now_ms)
+        if request is not None:
+            self._effects.append(Send(*request))
 
     def install_failed(self, why: str) -> None:
         """It found no room; it is tried again."""
         log.warning("the snapshot waits for room", reason=why)
+
+    def _may_settle(self, installer: Installer) -> bool:
+        """Whether all is here, our own admission too: who gave us the rows may not have known of it yet."""
+        return self.replicator.me.replica in self.members and installer.caught_up(self.replicator.vector)
 
     def _settle_in(self) -> None:
         self.installer = None
@@ -316,6 +324,7 @@ class Peering:
             if isinstance(result, Refused):
                 self._effects.append(Alarm(result.reason, result.message, self.replicator.me.replica))
             else:
+                self.replicator.me = self.replicator.me._replace(invitation="")
                 self._effects.append(Settled())
 
         self._chores.append(Chore(SettleIn(self.replicator.me.address), done))
@@ -331,9 +340,6 @@ class Peering:
         if peer is None or peer.hello is None:
             return
         self._effects.append(Linked(link, peer.peer))
-        request = self.installer.linked(link) if self.installer else None
-        if request is not None:
-            self._effects.append(Send(link, request))
 
     def _invited(self, link: int, hello: Hello, now_ms: int) -> None:
         """A stranger with an invitation: admit it, then greet."""
@@ -365,8 +371,6 @@ class Peering:
     def _closed(self, link: int, now_ms: int) -> None:
         peer = self._peer(link)
         self.replicator.closed(link)
-        if self.installer is not None:
-            self.installer.closed(link)
         if peer and self.replicator.link_to(peer) is None:
             self.desk.lost(peer, now_ms)
 

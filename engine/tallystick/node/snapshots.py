@@ -18,7 +18,7 @@ from tallystick.core.order.facts import decode_order, join_orders
 from tallystick.core.order.status import fold
 from tallystick.core.replica.listing import write_order
 from tallystick.core.replica.view import View, decode_document
-from tallystick.core.replication.messages import SnapshotChunk
+from tallystick.core.replication.messages import SnapshotChunk, SnapshotRequest
 from tallystick.core.stock.receipts import BookingRecord, join_bookings
 from tallystick.core.stock.rights import join_stock
 from tallystick.node.identity import VECTOR_KEY, decode_vector
@@ -30,15 +30,18 @@ TABLES = (Table.MEMBERS, Table.STOCK, Table.ORDERS, Table.RECEIPTS, Table.DOCUME
 """What a snapshot holds, in this order. Indexes follow from the orders."""
 CHUNK_BYTES = 512 << 10
 INSTALLING_KEY = b"installing"
+Flat = tuple[tuple[int, int, bytes], ...]
+"""A vector as it is stored."""
 
 
 class Installation(Record, frozen=True, rename={"seed": "s", "invitation": "i", "low": "l", "high": "h"}):
-    """How far a new node has come. `low` is set when all rows are here: frames do the rest, up to `high`."""
+    """How far a new node has come. `low` is set when all rows are here: frames do the rest, up to `high`, the
+    maximum of all that any row has brought."""
 
     seed: str
     invitation: str
-    low: tuple[tuple[int, int, bytes], ...] = ()
-    high: tuple[tuple[int, int, bytes], ...] = ()
+    low: Flat = ()
+    high: Flat = ()
 
 
 def read_chunk(reader: Reader, table: str, after: bytes, bytes_max: int = CHUNK_BYTES) -> SnapshotChunk:
@@ -63,6 +66,13 @@ def next_request(chunk: SnapshotChunk) -> tuple[str, bytes] | None:
         return chunk.table, chunk.rows[-1][0]
     at = TABLES.index(Table(chunk.table)) + 1
     return (TABLES[at].value, b"") if at < len(TABLES) else None
+
+
+def follows_request(chunk: SnapshotChunk, request: SnapshotRequest) -> bool:
+    """Whether a chunk answers this request, and not an earlier one."""
+    if chunk.table != (request.table or TABLES[0].value):
+        return False
+    return not chunk.rows or chunk.rows[0][0] > request.after
 
 
 def join_chunk(chunk: SnapshotChunk, view: View) -> None:

@@ -16,7 +16,8 @@ from tallystick.core.clock import EMPTY_HEAD, Head, Vector
 from tallystick.core.frame import Frame, follows
 
 BYTES_MAX = 32 << 20
-"""Of all frames that are held. What finds no room is dropped, and asked for again."""
+"""Of all frames that are held. What finds no room is dropped, and asked for again. But the next frame of a
+chain always finds room: else what is held could wait for ever for what is not let in."""
 STRAYS_MAX = 256
 """Of one origin, frames beyond a gap."""
 
@@ -37,9 +38,9 @@ class HoldBack:
 
     def add(self, frame: Frame, head: Head) -> bool:
         """Keep a frame that is neither on disk nor held. False: there is no room, it is gone."""
-        if self.bytes + len(frame.data) > self._bytes_max:
-            return False
         origin = frame.origin
+        if self.bytes + len(frame.data) > self._bytes_max and not follows(frame, head):
+            return False
         if follows(frame, self.tail(origin, head)):
             self._append(frame)
             self._take_strays(origin)
@@ -74,16 +75,6 @@ class HoldBack:
                     moved = True
         return frames
 
-    def blocked_on(self, vector: Vector) -> list[tuple[int, int]]:
-        """(origin, sequence) that the first frame of some queue needs and that is not on disk here."""
-        heads = (queue[0] for queue in self._queues.values() if queue)
-        return [
-            (origin, seq)
-            for frame in heads
-            for origin, seq, _ in frame.deps
-            if vector.get(origin, EMPTY_HEAD).seq < seq
-        ]
-
     def applied(self, frames: Iterable[Frame]) -> None:
         """These are on disk now."""
         for frame in frames:
@@ -100,9 +91,9 @@ class HoldBack:
 
     def rebase(self, vector: Vector) -> None:
         """The heads moved by other means (a snapshot): keep only what still follows them."""
-        for origin in [*self._queues]:
+        for origin in sorted({*self._queues, *self._strays}):
             head = vector.get(origin, EMPTY_HEAD)
-            held = self._queues[origin]
+            held = (*self._queues.get(origin, ()), *self._strays.get(origin, {}).values())
             self.drop(origin)
             for frame in held:
                 if frame.first > head.seq:

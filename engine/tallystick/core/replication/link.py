@@ -4,7 +4,7 @@ What is under way is bounded: `WINDOW_BYTES` of frames without an acknowledgemen
 peer that is slow costs its own lag and nothing else: what it is to get is read from the log when there is
 room.
 
-Invariant: for each origin has.seq ≤ sent.
+Invariant: for each origin that is sent, has.seq ≤ sent.
 """
 
 from __future__ import annotations
@@ -38,12 +38,14 @@ class Link:
     reading: int = 0
     """The origin that the log is being read for."""
     flight_bytes: int = 0
+    since_ms: int = 0
     heard_ms: int = 0
-    said_ms: int = 0
     acked_ms: int = 0
     """When we last acknowledged something."""
+    beat_ms: int = 0
+    """When we last told all that we have."""
     progress_ms: int = 0
-    """When the peer last acknowledged something new, or there was nothing to."""
+    """When something under way was last acknowledged, or there was nothing under way."""
     _flight: dict[int, deque[tuple[int, int]]] = field(default_factory=dict)
 
     @property
@@ -56,9 +58,18 @@ class Link:
         """Bytes that may be sent now."""
         return WINDOW_BYTES - self.flight_bytes
 
+    def takes(self, size: int) -> bool:
+        """Whether a frame may be sent now. A large one goes alone, or it would never go."""
+        return not self.flight_bytes or size <= self.room
+
     def seq_of(self, origin: int) -> int:
         """The last event of the origin that the peer has on disk, as far as we know."""
         return self.has.get(origin, EMPTY_HEAD).seq
+
+    def wants(self, origin: int, seq: int, until: int) -> None:
+        """The peer asks for these events of another's chain. What it has meanwhile it gets no more."""
+        self.wanted[origin] = until
+        self.sent[origin] = max(seq, self.seq_of(origin))
 
     def shipped(self, origin: int, last: int, size: int) -> None:
         """A frame that ends with event `last` is on its way."""
@@ -66,17 +77,16 @@ class Link:
         self._flight.setdefault(origin, deque()).append((last, size))
         self.flight_bytes += size
 
-    def acknowledged(self, vector: Vector, now_ms: int) -> bool:
-        """The peer has this on disk; answers whether that was news."""
-        news = False
+    def acknowledged(self, vector: Vector, now_ms: int) -> None:
+        """The peer has this on disk."""
+        before = self.flight_bytes
         for origin, head in vector.items():
             if head.seq > self.seq_of(origin):
-                news = True
                 self._landed(origin, head.seq)
         self.has = join_vectors(self.has, vector)
-        if news or not self.flight_bytes:
+        # What it got of others is no progress: in a busy cluster a lost frame would never be sent again.
+        if self.flight_bytes < before or not self.flight_bytes:
             self.progress_ms = now_ms
-        return news
 
     def rewind(self) -> None:
         """What is under way is taken for lost."""

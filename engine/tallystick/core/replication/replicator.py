@@ -13,7 +13,8 @@ h11; of the exchange of vectors and ranges: Demers et al., *Epidemic Algorithms*
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from itertools import takewhile
 
 from tallystick.core.clock import EMPTY_HEAD, Head
 from tallystick.core.frame import Frame, FrameError, decode_frame, follows, frame_span
@@ -35,12 +36,13 @@ STALL_MS = 500
 RESEND_MS = 3_000
 
 
-class _Asked(NamedTuple):
-    """A Want that is under way."""
+@dataclass(slots=True)
+class _Gap:
+    """Events that some peer has and this node lacks. `at_ms`: when that was noticed, or it last got smaller,
+    or was last asked for; `link`: who was asked last."""
 
-    link: int
-    seq: int
     at_ms: int
+    link: int = 0
 
 
 class Replicator:
@@ -67,22 +69,20 @@ class Replicator:
         self.acked: dict[int, int] = {}
         """Peer → our events that it has on disk, as far as it ever said."""
         self._admits = admits
-        self._asked: dict[int, _Asked] = {}
-        self._moved_ms: dict[int, int] = {}
+        self._gaps: dict[int, _Gap] = {}
         self._effects: list[Effect] = []
 
     # ------------------------------------------------------------------------------------------ what comes in
 
     def connected(self, link: int, now_ms: int) -> None:
         """There is a new connection: greet."""
-        self.links[link] = Link(link, heard_ms=now_ms, said_ms=now_ms, progress_ms=now_ms)
+        self.links[link] = Link(link, since_ms=now_ms, heard_ms=now_ms, beat_ms=now_ms, progress_ms=now_ms)
         hello = self.me.greeting(dict(self.vector), installing=self.installing)
-        self._send(self.links[link], hello, now_ms)
+        self._send(self.links[link], hello)
 
     def closed(self, link: int) -> None:
         """The connection is gone."""
         self.links.pop(link, None)
-        self._asked = {origin: asked for origin, asked in self._asked.items() if asked.link != link}
 
     def received(self, link: int, message: Message, now_ms: int) -> None:
         """A message of one of the kinds Hello, Frames, Ack, Want, Goodbye; others are not about the log."""
@@ -119,7 +119,6 @@ class Replicator:
         """These are on disk: push our own, acknowledge the others'."""
         for frame in (*own, *applied):
             self.vector[frame.origin] = frame.head
-            self._moved_ms[frame.origin] = now_ms
         self.held.applied(applied)
         for peer in self.links.values():
             if own and peer.ready:
@@ -144,11 +143,14 @@ class Replicator:
         peer.reading = 0
         if not frames:
             peer.wanted.pop(origin, None)
-        elif origin == self.me.replica or origin in peer.wanted:
-            spans = [(*frame_span(data), data) for data in frames]
-            spans = [span for span in spans if span[1] > peer.sent.get(origin, 0)]
-            self._ship(peer, origin, [(last, data) for _, last, data in spans], now_ms)
-        self._pump(peer)
+        sent = peer.sent.get(origin, 0)
+        spans = [(*frame_span(data), data) for data in frames]
+        spans = [span for span in spans if span[1] > sent]
+        # What doesn't follow what was sent was read before that was taken for lost: it will be read again.
+        if spans and spans[0][0] == sent + 1 and (origin == self.me.replica or origin in peer.wanted):
+            fitting = takewhile(lambda frame: peer.takes(len(frame[1])), ((s[1], s[2]) for s in spans))
+            self._ship(peer, origin, fitting, now_ms)
+            self._pump(peer)
 
     def tick(self, now_ms: int) -> None:
         """Time has passed. To be called every few tens of milliseconds while there are links."""
@@ -158,7 +160,9 @@ class Replicator:
             if peer.flight_bytes and now_ms - peer.progress_ms >= RESEND_MS:
                 peer.rewind()
                 peer.progress_ms = now_ms
-            if now_ms - peer.said_ms >= HEARTBEAT_MS:
+            if now_ms - peer.beat_ms >= HEARTBEAT_MS:
+                # All of it, since an acknowledgement may have been lost.
+                peer.beat_ms = now_ms
                 peer.told.clear()
                 self._send_ack(peer, now_ms, always=True)
             elif now_ms - peer.acked_ms >= ACK_MS:
@@ -200,9 +204,11 @@ class Replicator:
     # ----------------------------------------------------------------------------------------------- greeting
 
     def _greeted(self, peer: Link, hello: Hello, now_ms: int) -> None:
+        if peer.hello is not None:
+            return  # it came twice
         problem = self._turns_away(hello)
         if problem is not None:
-            self._send(peer, problem, now_ms)
+            self._send(peer, problem)
             self._effects.append(Close(peer.number, problem.reason, problem.message))
             return
         older = self.link_to(hello.replica)
@@ -260,56 +266,51 @@ class Replicator:
                 text = f"a frame from {node_name(peer.peer)} is damaged: {problem}"
                 self._effects += [Alarm("BAD_FRAME", text, peer.peer), Close(peer.number, "BAD_FRAME", text)]
                 return
-            self._take_frame(frame, now_ms)
+            self._take_frame(peer, frame, now_ms)
         self._seek(now_ms)
 
-    def _take_frame(self, frame: Frame, now_ms: int) -> None:
+    def _take_frame(self, peer: Link, frame: Frame, now_ms: int) -> None:
         origin = frame.origin
         if origin in self.stopped or origin == self.me.replica or self.installing:
             return
         head = self.vector.get(origin, EMPTY_HEAD)
         tail = self.held.tail(origin, head)
         if frame.last <= tail.seq:
+            peer.told.pop(origin, None)  # that it is here was not heard: say it again
             if frame.last == head.seq and frame.digest != head.digest:
                 self._stop_fork(origin, frame.last)
             return
         if frame.first <= tail.seq or (frame.first == tail.seq + 1 and not follows(frame, tail)):
             self._stop_fork(origin, frame.first)
             return
-        if self.held.add(frame, head):
-            self._moved_ms[origin] = now_ms
+        if self.held.add(frame, head) and origin in self._gaps:
+            self._gaps[origin].at_ms = now_ms
 
     def _seek(self, now_ms: int) -> None:
         """Ask for what somebody has and nobody is bringing."""
         if self.installing:
             return
         origins = {origin for peer in self.links.values() for origin in peer.has}
-        for origin in sorted(origins):
-            if origin == self.me.replica or origin in self.stopped:
-                continue
+        for origin in sorted(origins - {self.me.replica} - self.stopped.keys()):
             head = self.vector.get(origin, EMPTY_HEAD)
             seq = self.held.tail(origin, head).seq
-            if self.known(origin) > seq:
-                self._ask(origin, seq, now_ms)
+            if self.known(origin) <= seq:
+                self._gaps.pop(origin, None)
+                continue
+            gap = self._gaps.setdefault(origin, _Gap(now_ms))
+            # At first its own link brings it, if there is one and it doesn't stand still.
+            asked = gap.link in self.links
+            patience_ms = WANT_MS if asked else STALL_MS if self.link_to(origin) else 0
+            if now_ms - gap.at_ms >= patience_ms:
+                self._ask(origin, seq, gap, now_ms)
 
-    def _ask(self, origin: int, seq: int, now_ms: int) -> None:
-        asked = self._asked.get(origin)
-        if asked is not None and now_ms - max(asked.at_ms, self._moved_ms.get(origin, 0)) < WANT_MS:
-            return
-        own = self.link_to(origin)
-        if own is not None and asked is None:
-            # Its own link brings it, unless that stands still.
-            since = max(self._moved_ms.get(origin, 0), own.progress_ms)
-            self._moved_ms.setdefault(origin, now_ms)
-            if now_ms - since < STALL_MS:
-                return
-        sources = [peer for peer in self.links.values() if peer.seq_of(origin) > seq]
-        # Somebody else than the last time, if there is anybody.
-        source = min(
-            sources, key=lambda peer: (asked is not None and peer.number == asked.link, -peer.seq_of(origin))
-        )
-        self._asked[origin] = _Asked(source.number, seq, now_ms)
-        self._send(source, Want(origin, seq, source.seq_of(origin)), now_ms)
+    def _ask(self, origin: int, seq: int, gap: _Gap, now_ms: int) -> None:
+        """Ask the next in turn: who was asked last may be cut off, or have it from a snapshot alone."""
+        sources = [p for p in self.links.values() if p.peer != origin and p.seq_of(origin) > seq]
+        if sources:
+            source = min(sources, key=lambda peer: (peer.number <= gap.link, peer.number))
+            gap.link, gap.at_ms = source.number, now_ms
+            self._send(source, Want(origin, seq, source.seq_of(origin)))
 
     # ------------------------------------------------------------------------------------------------ sending
 
@@ -327,7 +328,7 @@ class Replicator:
         size = 0
         for last, data in frames:
             if batch and size + len(data) > MESSAGE_BYTES:
-                self._send(peer, Frames(tuple(batch)), now_ms)
+                self._send(peer, Frames(tuple(batch)))
                 batch, size = [], 0
             batch.append(data)
             size += len(data)
@@ -335,18 +336,14 @@ class Replicator:
                 peer.progress_ms = now_ms
             peer.shipped(origin, last, len(data))
         if batch:
-            self._send(peer, Frames(tuple(batch)), now_ms)
+            self._send(peer, Frames(tuple(batch)))
 
     def _wanted(self, peer: Link, want: Want) -> None:
-        if want.origin == self.me.replica:
-            # Our own are on their way, unless they were lost: then from there on again.
-            if peer.sent.get(want.origin, 0) > want.seq and not peer.flight_bytes:
-                peer.sent[want.origin] = want.seq
-        elif want.origin not in self.stopped:
+        if want.origin not in self.stopped and want.origin != self.me.replica:
+            # Our own are pushed, and pushed again while they are not acknowledged.
             until = min(want.until, self.vector.get(want.origin, EMPTY_HEAD).seq)
-            if until > want.seq:
-                peer.wanted[want.origin] = until
-                peer.sent[want.origin] = want.seq
+            if until > max(want.seq, peer.seq_of(want.origin)):
+                peer.wants(want.origin, want.seq, until)
         self._pump(peer)
 
     def _pump(self, peer: Link) -> None:
@@ -374,8 +371,7 @@ class Replicator:
         if news or always:
             peer.told.update(news)
             peer.acked_ms = now_ms
-            self._send(peer, Ack(news), now_ms)
+            self._send(peer, Ack(news))
 
-    def _send(self, peer: Link, message: Message, now_ms: int) -> None:
-        peer.said_ms = now_ms
+    def _send(self, peer: Link, message: Message) -> None:
         self._effects.append(Send(peer.number, message))
