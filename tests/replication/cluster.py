@@ -90,8 +90,9 @@ async def linked(*nodes: Served) -> None:
     for node in nodes:
         await becomes(
             lambda node=node: status_of(node),
-            lambda told, node=node: names - {node.node}
-            <= {peer.node for peer in told.peers if peer.link == pb.LINK_STATE_UP},
+            lambda told, node=node: (
+                names - {node.node} <= {peer.node for peer in told.peers if peer.link == pb.LINK_STATE_UP}
+            ),
         )
 
 

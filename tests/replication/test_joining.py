@@ -28,7 +28,6 @@ async def test_a_node_joins_and_has_everything(cluster):
     assert await get(us, "o-1") == await get(eu, "o-1")
     await linked(eu, us)
     await place(eu, order("o-3", ("tea", 1)))
-    await place(us, order("o-4", ("untracked", 1), price=0)) if False else None
     await agreed(eu, us)
 
 
@@ -42,15 +41,11 @@ async def test_members_are_listed_alike_everywhere(cluster):
     }
 
 
-def refused(code: str) -> str:
-    return f"^{code}"
-
-
 async def test_a_wrong_signature_is_refused(cluster):
     eu = await cluster.found("eu")
     code = await invitation_of(eu)
     forged = code[:-1] + ("0" if code[-1] != "0" else "1")
-    with pytest.raises(JoinRefused, match="^INVITATION_BAD"):
+    with pytest.raises(JoinRefused, match=r"^INVITATION_BAD"):
         await cluster.join("us", invitation=forged)
     assert len((await status_of(eu)).peers) == 0
 
@@ -60,7 +55,7 @@ async def test_an_invitation_expires(cluster):
     (member,) = eu.engine.driver.peering.members.values()
     past_s = cluster.clock.ms // 1000 - 1
     late = invite(member.secret, (await status_of(eu)).cluster, "a" * 16, past_s)
-    with pytest.raises(JoinRefused, match="^INVITATION_EXPIRED"):
+    with pytest.raises(JoinRefused, match=r"^INVITATION_EXPIRED"):
         await cluster.join("us", invitation=str(late))
 
 
@@ -68,9 +63,9 @@ async def test_an_invitation_is_good_for_one_node(cluster):
     eu = await cluster.found("eu")
     code = await invitation_of(eu)
     us = await cluster.join("us", invitation=code)
-    with pytest.raises(JoinRefused, match="^INVITATION_USED"):
+    with pytest.raises(JoinRefused, match=r"^INVITATION_USED"):
         await cluster.join("asia", invitation=code)
-    with pytest.raises(JoinRefused, match="^INVITATION_USED"):
+    with pytest.raises(JoinRefused, match=r"^INVITATION_USED"):
         await cluster.join("asia-2", seed="us", invitation=code)
     await agreed(eu, us)
 
@@ -90,7 +85,7 @@ async def test_two_nodes_with_one_invitation_at_once(cluster):
 async def test_an_invitation_to_another_cluster_is_refused(cluster):
     await cluster.found("eu")
     other = await cluster.found("other")
-    with pytest.raises(JoinRefused, match="^WRONG_CLUSTER|^INVITATION_BAD"):
+    with pytest.raises(JoinRefused, match=r"^WRONG_CLUSTER|^INVITATION_BAD"):
         await cluster.join("us", seed="eu", invitation=await invitation_of(other))
 
 
