@@ -191,6 +191,8 @@ def booked(tables: Tables) -> tuple[Counter[Any], Counter[Any], Counter[Any]]:
         for sku, location, units in booking.items:
             if booking.kind == BookingKind.POLICY:
                 limit[sku, location] = units
+            elif booking.kind == BookingKind.MOVE:
+                continue  # neither came nor went
             elif units > 0:
                 came[sku, location] += units
             else:

@@ -114,6 +114,7 @@ class Driver:
         self.notes = Notes()
         self._patrol = Patrol(store)
         peering.desk.wanting = self.waiting.wanting
+        self.waiting.withdraw = peering.desk.withdraw
 
     @property
     def head(self) -> Head:
