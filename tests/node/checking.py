@@ -193,6 +193,8 @@ def booked(tables: Tables) -> tuple[Counter[Any], Counter[Any], Counter[Any]]:
                 continue
             if booking.kind == BookingKind.POLICY:
                 limit[sku, location] = units
+            elif booking.kind == BookingKind.MOVE:
+                continue  # neither came nor went
             elif units > 0:
                 came[sku, location] += units
             else:

@@ -34,6 +34,7 @@ class AskDesk:
         self.take_sends = self._asks.take_sends
         self.take_settled = self._asks.take_settled
         self.retrying = self._asks.retrying
+        self.withdraw = self._asks.withdraw
 
     def ask_for(self, shortages: Sequence[Shortage], now_ms: int) -> dict[bytes, int]:
         """Ask for what is short. Answers units by stock key; nothing if not all of it is to be hoped for."""
@@ -47,6 +48,8 @@ class AskDesk:
             holders = [Holder(peer, rights(stock, peer)) for peer in linked]
             units = short.asked - short.available_here
             if not self._asks.need(key, units, holders, now_ms):
+                for other, count in lacking.items():
+                    self.withdraw(other, count)
                 return {}
             lacking[key] = units
         return lacking

@@ -115,6 +115,8 @@ class _Replay:
         """Count what a chain has touched from its beginning: the first version did not keep it."""
         for frame in _frames_between(self._store, origin, EMPTY_HEAD, last):
             self._touch(frame, [*_readable(frame)])
+            if frame.last == last.seq:
+                return
 
     def _touch(self, frame: Frame, events: Iterable[Entries]) -> None:
         names = [(kind, name) for entries in events for kind, name, _ in entries]

@@ -67,6 +67,8 @@ class Waiting:
         self._parked: dict[int, tuple[_Parked, dict[bytes, int]]] = {}
         self._by_key: dict[bytes, dict[int, int]] = {}
         self._number = 0
+        self.withdraw: Callable[[bytes, int], None] = lambda key, units: None
+        """Told of units that are waited for no more."""
 
     # -------------------------------------------------------------------------------------- acknowledgements
 
@@ -156,7 +158,8 @@ class Waiting:
 
     def _unpark(self, number: int) -> _Parked:
         parked, lacking = self._parked.pop(number)
-        for key in lacking:
+        for key, units in lacking.items():
+            self.withdraw(key, units)
             del self._by_key[key][number]
             if not self._by_key[key]:
                 del self._by_key[key]

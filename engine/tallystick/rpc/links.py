@@ -1,4 +1,5 @@
-"""Links between nodes over gRPC: one stream a pair, dialled by the node with the lower id.
+"""Links between nodes over gRPC: one stream a pair, dialled by the node with the lower id; by the other one
+if that does not come, for it may be reached elsewhere now and nobody knows.
 
 The loop's side: bytes in, bytes out, connections made and mended. What messages mean is the engine thread's.
 """
@@ -42,6 +43,8 @@ MESSAGE_BYTES_MAX = 8 << 20
 _UNREAD_MAX = 16
 """Messages of one link that the engine has not taken yet: beyond it nothing is read."""
 _CONNECT_S = 1.0
+_PATIENCE_S = 0.5
+"""How long the node with the higher id leaves the dialling to its peer."""
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MAX_S = 0.5
 _OPTIONS = (
@@ -81,7 +84,8 @@ class Links:
         self._addresses: dict[int, tuple[str, str]] = {}
         self._dialers: dict[int, asyncio.Task[None]] = {}
         self._seed: asyncio.Task[None] | None = None
-        self._joining = False
+        self.joining = False
+        """Whether a peer that turns us away for good refuses us as a member."""
         self._made = 0
         self._changed = asyncio.Event()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="peers")
@@ -117,7 +121,7 @@ class Links:
                     self._addresses = {replica: (region, address) for replica, region, address in peers}
                     self._dial_all()
                 case Settled():
-                    self._joining = False
+                    self.joining = False
                     if not self.settled.done():
                         self.settled.set_result(None)
                 case Close():
@@ -139,12 +143,9 @@ class Links:
 
         return grpc.stream_stream_rpc_method_handler(handle)
 
-    def join(self, address: str) -> None:
-        """Dial a member by its address, whoever it is, until we are one too."""
-        self._joining = True
-        self._seed = asyncio.create_task(
-            self._keep_dialling(lambda: address if self._joining and not self._linked else None)
-        )
+    def dial_seed(self, address: str) -> None:
+        """Dial a member by its address, whoever it is, whenever there is no link at all."""
+        self._seed = asyncio.create_task(self._keep_dialling(lambda: None if self._linked else address))
 
     async def close(self) -> None:
         """End all links."""
@@ -171,9 +172,7 @@ class Links:
             await asyncio.wait((reading, writing))
             del self._links[link.number]
             self._engine.tell(Closed(link.number))
-            if self._linked.get(link.peer) == link.number:
-                del self._linked[link.peer]
-            self._changed.set()
+            self._note_unlinked(link)
 
     async def _read_all(self, link: _Link, stream: _Stream) -> None:
         room = asyncio.Semaphore(_UNREAD_MAX)
@@ -194,8 +193,10 @@ class Links:
         for peer in [peer for peer in self._dialers if peer not in self._addresses]:
             self._dialers.pop(peer).cancel()
         for peer in self._addresses:
-            if self._replica < peer and peer not in self._dialers:
-                self._dialers[peer] = asyncio.create_task(self._keep_dialling(self._address_of(peer)))
+            if peer not in self._dialers:
+                patience_s = 0.0 if self._replica < peer else _PATIENCE_S
+                dialling = self._keep_dialling(self._address_of(peer), patience_s)
+                self._dialers[peer] = asyncio.create_task(dialling)
         self._changed.set()
 
     def _address_of(self, peer: int) -> Callable[[], str | None]:
@@ -207,11 +208,14 @@ class Links:
 
         return address
 
-    async def _keep_dialling(self, address: Callable[[], str | None]) -> None:
-        """Dial while there is an address to dial, with a pause after each failure."""
+    async def _keep_dialling(self, address: Callable[[], str | None], patience_s: float = 0.0) -> None:
+        """Dial while there is an address to dial, each time after `patience_s`, resting after a failure."""
         failures = 0
         while True:
             target = address()
+            if target is not None and patience_s:
+                await asyncio.sleep(patience_s)
+                target = address()
             if target is None:
                 failures = 0
                 self._changed.clear()
@@ -252,6 +256,16 @@ class Links:
         self.problems.pop(peer, None)
         log.info("linked", node=node_name(peer))
 
+    def _note_unlinked(self, link: _Link) -> None:
+        """Both may have dialled at once: another link to the peer takes this one's place."""
+        if self._linked.get(link.peer) == link.number:
+            others = [each.number for each in self._links.values() if each.peer == link.peer]
+            if others:
+                self._linked[link.peer] = max(others)
+            else:
+                del self._linked[link.peer]
+        self._changed.set()
+
     def _close(self, close: Close) -> None:
         link = self._links.get(close.link)
         if link is None:
@@ -260,7 +274,7 @@ class Links:
         self.problems[link.peer] = f"{close.reason}: {close.message}"
         if close.final:
             self.stopped.add(link.peer)
-            if self._joining and not self.refused.done():
+            if self.joining and not self.refused.done():
                 self.refused.set_result((close.reason, close.message))
         link.out.put_nowait(None)
 

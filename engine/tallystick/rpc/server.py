@@ -24,7 +24,7 @@ from tallystick.node.driver import Clock
 from tallystick.node.engine import WALL, Engine
 from tallystick.node.founding import OwnJob
 from tallystick.node.identity import Identity
-from tallystick.node.jobs import StorageFull
+from tallystick.node.jobs import Closed
 from tallystick.node.logs import configure_logs
 from tallystick.node.opening import Opened
 from tallystick.node.reads import Reads
@@ -101,7 +101,7 @@ class RunningNode:
         self.engine.store.close()
         log.info("stopped", node=node_name(self.identity.replica))
 
-    async def begin(self, opened: Opened, address: str) -> None:
+    async def begin(self, opened: Opened, address: str, seed: str) -> None:
         """Found the cluster, or join it, or tell it where we are now; then calls are answered. Raises
         StoreFull, JoinRefused."""
         installation = opened.installation
@@ -113,13 +113,16 @@ class RunningNode:
             if isinstance(result, Refused):
                 raise StoreFull(result.message)
         else:
+            if seed:
+                # All may be elsewhere than they were: who is named again is tried again.
+                self.links.dial_seed(seed)
             if len(opened.members) > 1:
                 # A disk that was rolled back may have sold more than it knows: ask before selling, if any
                 # peer can be asked. Cut off, we go on with what is here.
                 await asyncio.wait({self.links.met}, timeout=_MEET_S)
             result = await OwnJob(SettleIn(address)).run(self.engine)
-            if isinstance(result, StorageFull):
-                # Reads go on, and the others find out where we are when there is room.
+            if isinstance(result, Closed):
+                # Reads go on.
                 log.warning("the address could not be written down", address=address, reason=result.message)
             elif isinstance(result, Refused):
                 raise JoinRefused(f"{result.reason}: {result.message}")
@@ -129,7 +132,8 @@ class RunningNode:
         self.shell.installing = True
         await set_serving(self._health, serving=False)
         log.info("joining", seed=seed)
-        self.links.join(seed)
+        self.links.joining = True
+        self.links.dial_seed(seed)
         waits: set[asyncio.Future[Any]] = {self.links.settled, self.links.refused}
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         if self.links.refused.done():
@@ -159,7 +163,7 @@ async def start_node(
     await server.start()
     node = RunningNode(server, address, opened.identity, engine, links, shell, health_servicer)
     try:
-        await node.begin(opened, told)
+        await node.begin(opened, told, settings.join)
     except (JoinRefused, StoreFull, asyncio.CancelledError):
         await node.stop(0)
         raise

@@ -62,16 +62,25 @@ class Asks:
         self._settled: dict[bytes, None] = {}
 
     def need(self, key: bytes, units: int, holders: Sequence[Holder], now_ms: int) -> bool:
-        """`units` more of the item are waited for. False: nobody who can be asked now can help."""
+        """`units` more of the item are waited for. False: those who can be asked have not so many.
+
+        Who is being asked already counts with all that it has: once it has answered, it is asked for more.
+        """
         item = self._items.setdefault(key, _Item())
-        free = self._askable(item, holders, now_ms)
-        coming = sum(out.units for out in item.out.values())
-        if coming + sum(holder.units for holder in free) < item.needed + units:
+        awake = [h for h in holders if h.units > 0 and item.rests.get(h.peer, 0) <= now_ms]
+        if sum(holder.units for holder in awake) < item.needed + units:
             self._forget(key)
             return False
         item.needed += units
-        self._ask(key, item, free, now_ms)
+        self._ask(key, item, awake, now_ms)
         return True
+
+    def withdraw(self, key: bytes, units: int) -> None:
+        """So many are waited for no more: an order gave up, or is tried again as a whole."""
+        item = self._items.get(key)
+        if item is not None:
+            item.needed = max(0, item.needed - units)
+            self._forget(key)
 
     def retrying(self, key: bytes) -> None:
         """All that waits for the item is tried again now: who still lacks some says so anew."""
@@ -125,20 +134,11 @@ class Asks:
         """Questions under way."""
         return sum(len(item.out) for item in self._items.values())
 
-    def _askable(self, item: _Item, holders: Sequence[Holder], now_ms: int) -> list[Holder]:
-        asked = {out.peer for out in item.out.values()}
-        return sorted(
-            (
-                h
-                for h in holders
-                if h.units > 0 and h.peer not in asked and item.rests.get(h.peer, 0) <= now_ms
-            ),
-            key=lambda holder: (-holder.units, holder.peer),
-        )
-
     def _ask(self, key: bytes, item: _Item, holders: Sequence[Holder], now_ms: int) -> None:
         missing = item.needed - sum(out.units for out in item.out.values())
-        for holder in holders:
+        asked = {out.peer for out in item.out.values()}
+        free = (holder for holder in holders if holder.peer not in asked)
+        for holder in sorted(free, key=lambda holder: (-holder.units, holder.peer)):
             if missing <= 0 or len(item.out) == AT_ONCE:
                 return
             units = min(missing, holder.units)

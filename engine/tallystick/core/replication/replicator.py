@@ -191,8 +191,8 @@ class Replicator:
         return max(heard, default=0)
 
     def link_to(self, replica: int) -> Link | None:
-        """The connection to a peer, if there is one."""
-        return next((peer for peer in self.links.values() if peer.peer == replica), None)
+        """The newest connection to a peer, if there is one."""
+        return next((peer for peer in reversed(self.links.values()) if peer.peer == replica), None)
 
     def stop(self, origin: int, reason: str, message: str) -> None:
         """Take no more frames of an origin, and say so."""
@@ -212,13 +212,19 @@ class Replicator:
             self._effects.append(Close(peer.number, problem.reason, problem.message))
             return
         older = self.link_to(hello.replica)
-        if older is not None and older is not peer:
+        if older is not None and older is not peer and self._replaces(older, hello):
             self._effects.append(Close(older.number, "REPLACED", "the peer connected again"))
             self.closed(older.number)
         peer.hello, peer.peer, peer.installing = hello, hello.replica, hello.installing
         peer.sent[self.me.replica] = hello.vector.get(self.me.replica, EMPTY_HEAD).seq
         peer.told = {}
         self.heard_vector(peer, {} if hello.installing else hello.vector, now_ms)
+
+    def _replaces(self, older: Link, hello: Hello) -> bool:
+        """Whether a new link to a peer ends the older one. If both dialled at once, the lower id chooses, or
+        each might end another."""
+        assert older.hello is not None
+        return self.me.replica < hello.replica or older.hello.boot != hello.boot
 
     def _turns_away(self, hello: Hello) -> Goodbye | None:
         me = self.me
@@ -242,6 +248,7 @@ class Replicator:
                     "in its place"
                 )
                 self.stop(origin, "OWN_CHAIN_LOST", message)
+                self._effects.append(Send(peer.number, Goodbye("OWN_CHAIN_LOST", message)))
                 self._effects.append(Close(peer.number, "OWN_CHAIN_LOST", message, final=True))
                 return True
             if forked:

@@ -1,0 +1,1 @@
+"""Several real nodes: they join, agree, share tokens, and outlive cuts and crashes."""
