@@ -79,8 +79,8 @@ class Cluster:
     # ----------------------------------------------------------------------------------------------- faults
 
     def crash(self, node: Node, down_ms: float, *, kept: bool | None = None) -> None:
-        """Crash a node and start it again: at once, or (`kept` says whether that commit is on disk) at its next
-        commit."""
+        """Crash a node and start it again: at once, or at its next commit (`kept` says whether that is on
+        disk)."""
         if kept is None:
             node.crash()
         else:

@@ -168,7 +168,7 @@ def ignore(node: Node, answers: Sequence[tuple[Job, Any]]) -> None:
 
 @dataclass(eq=False)
 class Node:
-    """One node, through all its crashes. `name` is its place in the world, `replica` its id in the cluster."""
+    """One node, through all its crashes. `name` is its place in the world, `replica` its id there."""
 
     world: World
     network: Network

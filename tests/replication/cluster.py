@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,15 @@ async def linked(*nodes: Served) -> None:
     """Wait until each of these has a link to each other."""
     names = {node.node for node in nodes}
     for node in nodes:
+        others = names - {node.node}
         await becomes(
-            lambda node=node: status_of(node),
-            lambda told, node=node: (
-                names - {node.node} <= {peer.node for peer in told.peers if peer.link == pb.LINK_STATE_UP}
-            ),
+            partial(status_of, node),
+            partial(_is_linked_to, others),
         )
+
+
+def _is_linked_to(others: set[str], told: Any) -> bool:
+    return others <= {peer.node for peer in told.peers if peer.link == pb.LINK_STATE_UP}
 
 
 async def unlinked(node: Served, other: Served) -> None:
@@ -121,6 +125,7 @@ async def agreed(*nodes: Served) -> list[Tables]:
             return before, [], []
         return before, [tables_of(node.engine.store) for node in nodes], [vector_of(node) for node in nodes]
 
+    tables: list[Tables]
     _, tables, _ = await becomes(look, lambda seen: seen[1] and seen[0] == seen[2])
     check_equal(tables)
     return tables

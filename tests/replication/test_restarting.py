@@ -8,7 +8,7 @@ from tests.replication.cluster import agreed, linked
 from tests.rpc.asking import get, order, place, receive
 
 ORDERS = [("eu", "us", "asia"), ("asia", "us", "eu")]
-INVITATION = "used.up.long.ago"
+INVITATION = "c0ffee.0.used.up"
 
 
 async def test_a_node_that_joined_starts_again_by_itself(cluster):

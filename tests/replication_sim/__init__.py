@@ -1,1 +1,1 @@
-"""Simulated clusters: the real drivers and protocol, on a network, disks and clocks that fail as they are told."""
+"""Simulated clusters: the real drivers and protocol, on networks, disks and clocks that fail as told."""

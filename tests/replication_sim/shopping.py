@@ -1,5 +1,5 @@
-"""Customers of a cluster: what they ask for, and, worked out from the answers alone, what must be there in the
-end."""
+"""Customers of a cluster: what they ask for, and, worked out from the answers alone, what must be there in
+the end."""
 
 from __future__ import annotations
 

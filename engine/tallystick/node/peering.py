@@ -131,7 +131,7 @@ class Peering:
             case AskAnswer(number, granted, seq):
                 self.desk.answered(self._peer(link), number, granted, seq, now_ms)
                 self.desk.reached(self._peer(link), self.seq_of(self._peer(link)))
-            case SnapshotRequest():
+            case SnapshotRequest() if self.installer is None:
                 self._requested(link, message)
             case SnapshotChunk():
                 if self.installer is not None:
@@ -274,8 +274,6 @@ class Peering:
         self._effects.append(self.gossip.begin_count(reader, close))
 
     def _requested(self, link: int, request: SnapshotRequest) -> None:
-        if self.installer is not None:
-            return  # what is here is not whole itself
         if request.table:
             self._effects.append(ReadChunk(link, *request))
         else:
