@@ -42,11 +42,11 @@ from tallystick.node.notes import Notes
 from tallystick.node.patrol import Patrol
 from tallystick.node.peering import Peering
 from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
-from tallystick.node.snapshots import INSTALLING_KEY, read_chunk
+from tallystick.node.snapshots import read_chunk
 from tallystick.node.source import StoreSource
 from tallystick.node.sweeper import Sweep, Sweeper
 from tallystick.node.waiting import Done, Short, Waiting, Work
-from tallystick.store.port import CorruptRecord, Rows, StoreBroken, StoreFull, Table
+from tallystick.store.port import CorruptRecord, StoreBroken, StoreFull
 from tallystick.store.store import Store
 
 log = structlog.get_logger("engine")
@@ -145,7 +145,6 @@ class Driver:
         if not committed and self._may_apply() and self.peering.has_ready():
             self._commit([])
         self._install()
-        self._finish()
         self._begin_counting()
         self._release(self.waiting.acknowledged(self.peering.replicated, self.peering.others, now))
         return self._take_turn()
@@ -367,17 +366,6 @@ class Driver:
         return self.waiting.take(key)
 
     # ----------------------------------------------------------------------------------------- installing
-
-    def _finish(self) -> None:
-        """A new node is new no more: the next time it starts like any other."""
-        if not self.peering.finished:
-            return
-        self.peering.finished = False
-        try:
-            meta: Rows = {INSTALLING_KEY: None}
-            self.store.commit({Table.META: meta}, {}, 0, partial(self._position, self.vector))
-        except StoreFull as full:
-            log.warning("it will settle in once more at its next start", reason=str(full))
 
     def _begin_counting(self) -> None:
         """Hand this very moment's state to whoever counts it for the digests; open snapshots with it."""

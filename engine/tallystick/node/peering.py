@@ -92,8 +92,6 @@ class Peering:
         self._openings: list[int] = []
         self._wall_ms = 0
         self._round_s = 0.0
-        self.finished = False
-        """Set when a new node has become a member like any other."""
         self._show_members()
         if installer is not None and installer.caught_up(vector):
             self._settle_in()
@@ -327,7 +325,6 @@ class Peering:
                 self._effects.append(Alarm(result.reason, result.message, self.replicator.me.replica))
             else:
                 self.replicator.me = self.replicator.me._replace(invitation="")
-                self.finished = True
                 self._effects.append(Settled())
 
         self._chores.append(Chore(SettleIn(self.replicator.me.address), done))
