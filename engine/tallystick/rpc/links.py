@@ -45,6 +45,8 @@ _UNREAD_MAX = 16
 _CONNECT_S = 1.0
 _PATIENCE_S = 0.5
 """How long the node with the higher id leaves the dialling to its peer."""
+_FLUSH_S = 0.5
+"""How long what was said before the end may take to leave."""
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MAX_S = 0.5
 _OPTIONS = (
@@ -69,6 +71,12 @@ class _Link:
         self.number = number
         self.out: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.peer = 0
+        self.over = asyncio.Event()
+
+    def end(self) -> None:
+        """Say what is to be said, and be over soon, even if nobody takes it."""
+        self.out.put_nowait(None)
+        asyncio.get_running_loop().call_later(_FLUSH_S, self.over.set)
 
 
 class Links:
@@ -153,7 +161,7 @@ class Links:
         for task in tasks:
             task.cancel()
         for link in [*self._links.values()]:
-            link.out.put_nowait(None)
+            link.end()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._pool.shutdown()
 
@@ -164,12 +172,13 @@ class Links:
         self._engine.tell(Connected(link.number))
         reading = asyncio.create_task(self._read_all(link, stream))
         writing = asyncio.create_task(_write_all(link, stream))
+        tasks = (reading, writing, asyncio.create_task(link.over.wait()))
         try:
-            await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (reading, writing):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait((reading, writing))
+            await asyncio.wait(tasks)
             del self._links[link.number]
             self._engine.tell(Closed(link.number))
             self._note_unlinked(link)
@@ -232,7 +241,9 @@ class Links:
     async def _dial(self, target: str) -> None:
         async with grpc.aio.insecure_channel(target, options=_OPTIONS) as channel:
             try:
-                await asyncio.wait_for(channel.channel_ready(), _CONNECT_S)
+                async with asyncio.timeout(_CONNECT_S):
+                    if not await _connects(channel):
+                        return
             except TimeoutError:
                 return
             exchange: Any = channel.stream_stream(EXCHANGE)
@@ -276,7 +287,7 @@ class Links:
             self.stopped.add(link.peer)
             if self.joining and not self.refused.done():
                 self.refused.set_result((close.reason, close.message))
-        link.out.put_nowait(None)
+        link.end()
 
     def _count(self, reader: Reader, close: Callable[[], None]) -> None:
         try:
@@ -296,6 +307,15 @@ class Links:
 
 def _chunk(reader: Any, effect: ReadChunk) -> Any:
     return read_chunk(reader, effect.table, effect.after)
+
+
+async def _connects(channel: grpc.aio.Channel) -> bool:
+    """Wait until it is connected, or was refused: gRPC itself would go on trying, after pauses of its own."""
+    while (state := channel.get_state(try_to_connect=True)) is not grpc.ChannelConnectivity.READY:
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            return False
+        await channel.wait_for_state_change(state)
+    return True
 
 
 async def _write_all(link: _Link, stream: _Stream) -> None:

@@ -180,11 +180,13 @@ class PlaceStream:
     def __init__(self, shell: Shell, context: Context) -> None:
         self._shell = shell
         self._context = context
+        self._loop = asyncio.get_running_loop()
         self._answers: asyncio.Queue[tuple[bytes | status_pb2.Status, bool] | None] = asyncio.Queue()
         self._room = asyncio.Event()
         self._room.set()
         self._waiting: deque[int] = deque()
-        """Sizes of the messages that are under way."""
+        """Sizes of the messages that are under way; those of which only orders that wait for tokens are
+        left count no more, or a shortage would keep from being sold what is here."""
         self._closed = False
         self._read: asyncio.Future[Any] | None = None
         self._cut = asyncio.create_task(shell.stopping.wait())
@@ -218,9 +220,9 @@ class PlaceStream:
                 self._under_way += 1
                 self._waiting.append(len(data))
                 self._note_room()
-                self._shell.engine.submit(
-                    BatchJob(data, deadline(self._context), self._shell.site, self._take, self._is_closed)
-                )
+                until, site = deadline(self._context), self._shell.site
+                job = BatchJob(data, until, site, self._take, self._is_closed, self._set_aside)
+                self._shell.engine.submit(job)
             if self._shell.stopping.is_set():
                 await self._drain()
         finally:
@@ -258,23 +260,30 @@ class PlaceStream:
         else:
             self._room.clear()
 
-    def _take(self, answer: bytes | status_pb2.Status, last: bool) -> None:
+    def _set_aside(self) -> None:
+        """In the engine thread: a message is done but for orders that wait."""
+        self._loop.call_soon_threadsafe(self._make_room)
+
+    def _make_room(self) -> None:
+        self._waiting.popleft()
+        self._note_room()
+
+    def _take(self, answer: bytes | status_pb2.Status, last: bool, makes_room: bool) -> None:
         self._under_way -= last
         if isinstance(answer, status_pb2.Status):
             self._failed = self._failed or answer
             self._cut.cancel()
-        self._answers.put_nowait((answer, last))
+        self._answers.put_nowait((answer, makes_room))
         if self._ended and not self._under_way:
             self._answers.put_nowait(None)
 
     async def _write_all(self) -> None:
         while (found := await self._answers.get()) is not None:
-            answer, last = found
+            answer, makes_room = found
             if isinstance(answer, bytes):
                 await self._context.write(answer)
-            if last:
-                self._waiting.popleft()
-                self._note_room()
+            if makes_room:
+                self._make_room()
 
 
 def generic_handler(service: str, methods: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> Any:

@@ -124,19 +124,22 @@ class UnaryJob(Job):
 class Pieces:
     """Into how many answers a message of a stream was split, and how many of them are still to come."""
 
-    __slots__ = ("left",)
+    __slots__ = ("aside", "left")
 
     def __init__(self) -> None:
         self.left = 1
+        self.aside = False
+        """Some of it waits for tokens: the messages behind it need not."""
 
 
 class BatchJob(Job):
-    """One message of a PlaceOrders stream, or a piece of one. `sink` gets each answer, on the loop, and
-    whether it is the message's last."""
+    """One message of a PlaceOrders stream, or a piece of one. `sink` gets each answer, on the loop,
+    whether it is the message's last, and whether it makes room for another one; `aside` is called in the engine thread, once, when the message is
+    done but for orders that wait for tokens."""
 
     __slots__ = (
-        *("_data", "_deadline", "_full", "_gone", "_last", "_numbers", "_pieces", "_replicas", "_sink"),
-        *("_site", "_split"),
+        *("_aside", "_data", "_deadline", "_full", "_gone", "_last", "_numbers", "_pieces", "_replicas"),
+        *("_sink", "_site", "_split"),
     )
 
     def __init__(
@@ -144,12 +147,14 @@ class BatchJob(Job):
         data: bytes,
         deadline: float | None,
         site: Site,
-        sink: Callable[[bytes | status_pb2.Status, bool], None],
+        sink: Callable[[bytes | status_pb2.Status, bool, bool], None],
         gone: Callable[[], bool],
+        aside: Callable[[], None],
     ) -> None:
         self._data = data
         self._site = site
         self._sink = sink
+        self._aside = aside
         self._numbers: list[int] = []
         self._full = False
         self._gone = gone
@@ -173,9 +178,12 @@ class BatchJob(Job):
 
     def part(self, places: Sequence[int]) -> Job:
         """Some of the orders, answered by themselves; this job is then answered by its parts alone."""
-        piece = BatchJob(b"", self._deadline, self._site, self._sink, self._gone)
+        piece = BatchJob(b"", self._deadline, self._site, self._sink, self._gone, self._aside)
         piece._numbers = [self._numbers[place] for place in places]
         piece._full, piece._replicas, piece._pieces = self._full, self._replicas, self._pieces
+        if not self._pieces.aside:
+            self._pieces.aside = True
+            self._aside()
         self._pieces.left += 1 if self._split else 0
         self._split = True
         return piece
@@ -227,7 +235,8 @@ class BatchJob(Job):
         return response.SerializeToString()
 
     def deliver(self, answer: bytes | status_pb2.Status | Refused) -> None:
-        self._sink(status_of(answer) if isinstance(answer, Refused) else answer, self._last)
+        whole = self._last and not self._pieces.aside
+        self._sink(status_of(answer) if isinstance(answer, Refused) else answer, self._last, whole)
 
 
 def details_of(

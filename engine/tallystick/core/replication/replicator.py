@@ -29,6 +29,8 @@ MESSAGE_BYTES = 1 << 20
 ACK_MS = 5
 """Acknowledgements of one link are at least this far apart."""
 HEARTBEAT_MS = 1_000
+SILENCE_MS = 2_500
+"""A link that brings nothing for so long is dead, whatever its connection says: two heartbeats were lost."""
 WANT_MS = 1_000
 """What was asked for and did not come is asked for again after this time."""
 STALL_MS = 500
@@ -155,6 +157,9 @@ class Replicator:
     def tick(self, now_ms: int) -> None:
         """Time has passed. To be called every few tens of milliseconds while there are links."""
         for peer in self.links.values():
+            if now_ms - peer.heard_ms >= SILENCE_MS:
+                self._effects.append(Close(peer.number, "SILENT", "nothing was heard of the peer"))
+                peer.heard_ms = now_ms
             if peer.hello is None:
                 continue
             if peer.flight_bytes and now_ms - peer.progress_ms >= RESEND_MS:

@@ -8,63 +8,15 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from itertools import permutations
 from pathlib import Path
-from typing import Protocol, cast
 
-from tallystick.cli.demo.regions.looks import Look, RegionLook, Vector
+from tallystick.cli.demo.regions.looks import Look, RegionLook
 from tallystick.cli.node_process import NodeProcess
 from tallystick.cli.relay import Relay
 from tallystick.cli.together import together
-from tallystick.client import Client
+from tallystick.client import Client, LinkState
 
 Relays = dict[tuple[str, str], Relay]
 """By (the region that dials, the region that is dialled)."""
-
-_CONNECTED = "connected"
-
-
-class Peer(Protocol):
-    """Another node, as one knows it."""
-
-    @property
-    def region(self) -> str: ...
-    @property
-    def link_state(self) -> str: ...
-
-
-class Status(Protocol):
-    """What a node says of itself among others."""
-
-    @property
-    def node(self) -> str: ...
-    @property
-    def peers(self) -> Sequence[Peer]: ...
-    @property
-    def digest(self) -> str: ...
-    @property
-    def vector(self) -> Vector: ...
-
-
-class Tokens(Protocol):
-    """An item's rights, and how long they last at the node that answers."""
-
-    @property
-    def runway_s(self) -> float | None: ...
-
-
-class Invitation(Protocol):
-    """What lets one node join."""
-
-    @property
-    def code(self) -> str: ...
-
-
-class ClusterClient(Protocol):
-    """What a client can do with a node that is one of many."""
-
-    async def invite(self) -> Invitation: ...
-    async def status(self) -> Status: ...
-    def list_tokens(self) -> AsyncIterator[Tokens]: ...
-
 
 @dataclass(frozen=True)
 class Region:
@@ -74,20 +26,21 @@ class Region:
     node: NodeProcess
     client: Client
 
-    @property
-    def cluster(self) -> ClusterClient:
-        return cast(ClusterClient, self.client)
-
     async def shelves(self) -> dict[str, int]:
         """Units that it may sell, by sku."""
         return {item.sku: item.available_here async for item in self.client.list_stock()}
 
     async def look(self, tokens: int) -> RegionLook:
         """What it says of itself; how many `tokens` it has was asked before."""
-        status = await self.cluster.status()
-        runways = [item.runway_s async for item in self.cluster.list_tokens() if item.runway_s is not None]
+        status = await self.client.status()
+        runways = [
+            holder.runway_seconds
+            async for item in self.client.list_tokens()
+            for holder in item.nodes
+            if holder.node == status.node and holder.runway_seconds is not None
+        ]
         return RegionLook(
-            links={peer.region: peer.link_state == _CONNECTED for peer in status.peers},
+            links={peer.region: peer.link is LinkState.UP for peer in status.peers},
             vector=dict(status.vector),
             digest=status.digest,
             tokens=tokens,
@@ -142,8 +95,8 @@ async def running_cluster(names: Sequence[str], directory: Path, delay_ms: float
         cluster = Cluster({}, relays)
 
         async def start(name: str, *how: str) -> None:
-            vias = [f"{other}={relays[name, other].address}" for other in names if other != name]
-            flags = [*how, *(word for via in vias for word in ("--via", via))]
+            routes = [f"{other}={relays[name, other].address}" for other in names if other != name]
+            flags = [*how, *(word for route in routes for word in ("--route", route))]
             node = await NodeProcess.start(directory / name, name, flags=flags)
             stack.push_async_callback(node.stop)
             for (_, target), relay in relays.items():
@@ -153,7 +106,7 @@ async def running_cluster(names: Sequence[str], directory: Path, delay_ms: float
             cluster.regions[name] = Region(name, node, client)
 
         async def join(name: str) -> None:
-            invitation = await cluster.regions[founder].cluster.invite()
+            invitation = await cluster.regions[founder].client.invite()
             way = relays[name, founder].address
             await start(name, "--join", way, "--invitation", invitation.code)
 

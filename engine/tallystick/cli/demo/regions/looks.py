@@ -16,7 +16,7 @@ class RegionLook(NamedTuple):
     """By the other regions: whether the connection stands."""
     vector: Vector
     digest: str
-    """Of all of its state: equal digests, equal state."""
+    """Of all of its state: equal digests, equal state. Empty while the node is too busy to say."""
     tokens: int
     """Units that it may still sell."""
     runway_s: float | None
@@ -41,7 +41,9 @@ class Look(NamedTuple):
     def agreed(self) -> bool:
         """Whether all have the same events and, by their digests, the same state."""
         some = next(iter(self.regions.values()))
-        return all((each.vector, each.digest) == (some.vector, some.digest) for each in self.regions.values())
+        return bool(some.digest) and all(
+            (each.vector, each.digest) == (some.vector, some.digest) for each in self.regions.values()
+        )
 
     def have(self, vector: Vector) -> bool:
         """Whether every region has at least this."""
