@@ -35,8 +35,8 @@ class Cluster:
 
     async def join(self, name: str, seed: str = "eu", **settings: Any) -> Served:
         """One more, let in by `seed`; answers when it is an active member."""
-        given = {"invitation": await invitation_of(self[seed]), **settings}
-        return await self._start(name, new_cluster=False, join=self[seed].address, **given)
+        given = {"join": self[seed].address, "invitation": await invitation_of(self[seed]), **settings}
+        return await self._start(name, new_cluster=False, **given)
 
     async def three(self) -> tuple[Served, Served, Served]:
         """Three nodes that are linked."""
@@ -48,8 +48,10 @@ class Cluster:
         """Stop one."""
         await self.nodes.pop(name).stop()
 
-    async def again(self, name: str, **settings: Any) -> Served:
-        """Start one again, on another port, with nothing but its directory."""
+    async def again(self, name: str, seed: str = "", **settings: Any) -> Served:
+        """Start one again, on another port, with nothing but its directory; or told where another one is."""
+        if seed:
+            settings |= {"join": self[seed].address, "invitation": await invitation_of(self[seed])}
         return await self._start(name, new_cluster=False, **settings)
 
     async def stop(self) -> None:

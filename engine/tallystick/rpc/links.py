@@ -45,6 +45,8 @@ _UNREAD_MAX = 16
 _CONNECT_S = 1.0
 _PATIENCE_S = 0.5
 """How long the node with the higher id leaves the dialling to its peer."""
+_LAST_WORD_S = 0.25
+"""How long the reason of an end may take to be written."""
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MAX_S = 0.5
 _OPTIONS = (
@@ -69,6 +71,8 @@ class _Link:
         self.number = number
         self.out: asyncio.Queue[bytes | None] = asyncio.Queue()
         self.peer = 0
+        self.over = asyncio.Event()
+        """Set to end it at once, whatever is still to be written."""
 
 
 class Links:
@@ -164,12 +168,13 @@ class Links:
         self._engine.tell(Connected(link.number))
         reading = asyncio.create_task(self._read_all(link, stream))
         writing = asyncio.create_task(_write_all(link, stream))
+        tasks = (reading, writing, asyncio.create_task(link.over.wait()))
         try:
-            await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (reading, writing):
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait((reading, writing))
+            await asyncio.wait(tasks)
             del self._links[link.number]
             self._engine.tell(Closed(link.number))
             self._note_unlinked(link)
@@ -277,6 +282,8 @@ class Links:
             if self.joining and not self.refused.done():
                 self.refused.set_result((close.reason, close.message))
         link.out.put_nowait(None)
+        # What goes to one who does not read would never be written.
+        asyncio.get_running_loop().call_later(_LAST_WORD_S, link.over.set)
 
     def _count(self, reader: Reader, close: Callable[[], None]) -> None:
         try:
