@@ -10,7 +10,6 @@ from typing import Any
 
 from tallystick.core.clock import Head
 from tallystick.core.members import node_name
-from tallystick.store.port import Table
 from tallystick.v1 import cluster_service_pb2 as pb
 from tests.node.checking import COMPARED, Tables, check_indexes, check_stock, documents, tables_of
 from tests.node.driving import Clock
@@ -35,8 +34,8 @@ class Cluster:
 
     async def join(self, name: str, seed: str = "eu", **settings: Any) -> Served:
         """One more, let in by `seed`; answers when it is an active member."""
-        given = {"invitation": await invitation_of(self[seed]), **settings}
-        return await self._start(name, new_cluster=False, join=self[seed].address, **given)
+        given = {"join": self[seed].address, "invitation": await invitation_of(self[seed]), **settings}
+        return await self._start(name, new_cluster=False, **given)
 
     async def three(self) -> tuple[Served, Served, Served]:
         """Three nodes that are linked."""
@@ -48,8 +47,10 @@ class Cluster:
         """Stop one."""
         await self.nodes.pop(name).stop()
 
-    async def again(self, name: str, **settings: Any) -> Served:
-        """Start one again, on another port, with nothing but its directory."""
+    async def again(self, name: str, seed: str = "", **settings: Any) -> Served:
+        """Start one again, on another port, with nothing but its directory; or told where another one is."""
+        if seed:
+            settings |= {"join": self[seed].address, "invitation": await invitation_of(self[seed])}
         return await self._start(name, new_cluster=False, **settings)
 
     async def stop(self) -> None:
@@ -65,12 +66,12 @@ class Cluster:
         return node
 
 
-async def invitation_of(served: Served) -> str:
+async def invitation_of(served: Any) -> str:
     answer = await served.cluster.CreateInvitation(pb.CreateInvitationRequest(), timeout=CALL_S)
     return str(answer.invitation)
 
 
-async def status_of(served: Served) -> Any:
+async def status_of(served: Any) -> Any:
     return await served.cluster.GetStatus(pb.GetStatusRequest(), timeout=CALL_S)
 
 
@@ -85,29 +86,15 @@ async def becomes(question: Callable[[], Awaitable[Any]], suits: Callable[[Any],
         assert loop.time() < end, f"it never came to be; the last answer: {answer}"
 
 
-async def linked(*nodes: Served) -> None:
+async def linked(*nodes: Any) -> None:
     """Wait until each of these has a link to each other."""
-    names = {node.node for node in nodes}
     for node in nodes:
-        others = names - {node.node}
-        await becomes(
-            partial(status_of, node),
-            partial(_is_linked_to, others),
-        )
+        wanted = {other.node for other in nodes if other is not node}
+        await becomes(partial(status_of, node), partial(_has_links, wanted))
 
 
-def _is_linked_to(others: set[str], told: Any) -> bool:
-    return others <= {peer.node for peer in told.peers if peer.link == pb.LINK_STATE_UP}
-
-
-async def unlinked(node: Served, other: Served) -> None:
-    """Wait until a node notices that there is no link to another."""
-
-    def is_down(told: Any) -> bool:
-        (peer,) = [peer for peer in told.peers if peer.node == other.node]
-        return bool(peer.link != pb.LINK_STATE_UP)
-
-    await becomes(lambda: status_of(node), is_down)
+def _has_links(wanted: set[str], told: Any) -> bool:
+    return wanted <= {peer.node for peer in told.peers if peer.link == pb.LINK_STATE_UP}
 
 
 def vector_of(served: Served) -> dict[str, Head]:
@@ -125,8 +112,8 @@ async def agreed(*nodes: Served) -> list[Tables]:
             return before, [], []
         return before, [tables_of(node.engine.store) for node in nodes], [vector_of(node) for node in nodes]
 
-    tables: list[Tables]
-    _, tables, _ = await becomes(look, lambda seen: seen[1] and seen[0] == seen[2])
+    _, found, _ = await becomes(look, lambda seen: seen[1] and seen[0] == seen[2])
+    tables: list[Tables] = found
     check_equal(tables)
     return tables
 
@@ -140,7 +127,3 @@ def check_equal(tables: list[Tables]) -> None:
         assert documents(other) == documents(first)
     check_indexes(first)
     check_stock(first)
-
-
-def stock_sums(tables: Tables) -> dict[bytes, Any]:
-    return dict(tables[Table.STOCK])

@@ -8,7 +8,6 @@ from tests.replication.cluster import agreed, linked
 from tests.rpc.asking import get, order, place, receive
 
 ORDERS = [("eu", "us", "asia"), ("asia", "us", "eu")]
-INVITATION = "c0ffee.0.used.up"
 
 
 async def test_a_node_that_joined_starts_again_by_itself(cluster):
@@ -22,7 +21,7 @@ async def test_a_node_that_joined_starts_again_by_itself(cluster):
     await cluster.end("eu")
     us = await cluster.again("us")
     await place(us, order("o-1", ("tea", 1)))
-    eu = await cluster.again("eu", join=us.address, invitation=INVITATION)
+    eu = await cluster.again("eu", seed="us")
     await linked(eu, us)
     await agreed(eu, us)
     assert (await get(eu, "o-1")).id == "o-1"
@@ -54,7 +53,7 @@ async def test_all_at_once_start_again_on_other_ports(cluster, names):
     first, *others = names
     await cluster.again(first)
     for name in others:
-        await cluster.again(name, join=cluster[first].address, invitation=INVITATION)
+        await cluster.again(name, seed=first)
     await linked(*cluster.nodes.values())
     await place(cluster["eu"], order("o-1", ("tea", 1)))
     await agreed(*cluster.nodes.values())

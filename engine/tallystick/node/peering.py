@@ -162,8 +162,6 @@ class Peering:
         """Whether there is any link."""
         return bool(self.replicator.links)
 
-    # ---------------------------------------------------------------------------------------- peers' frames
-
     def busy(self, may_apply: bool) -> bool:
         """Whether there is something to do at once; what peers send is not while it finds no room."""
         if self._chores or self._fresh or self._openings:
