@@ -68,6 +68,7 @@ class _Link:
     def __init__(self, number: int) -> None:
         self.number = number
         self.out: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.over = asyncio.Event()
         self.peer = 0
 
 
@@ -164,12 +165,13 @@ class Links:
         self._engine.tell(Connected(link.number))
         reading = asyncio.create_task(self._read_all(link, stream))
         writing = asyncio.create_task(_write_all(link, stream))
+        ending = asyncio.create_task(link.over.wait())
         try:
-            await asyncio.wait((reading, writing), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((reading, writing, ending), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (reading, writing):
+            for task in (reading, writing, ending):
                 task.cancel()
-            await asyncio.wait((reading, writing))
+            await asyncio.wait((reading, writing, ending))
             del self._links[link.number]
             self._engine.tell(Closed(link.number))
             self._note_unlinked(link)
@@ -276,7 +278,10 @@ class Links:
             self.stopped.add(link.peer)
             if self.joining and not self.refused.done():
                 self.refused.set_result((close.reason, close.message))
-        link.out.put_nowait(None)
+        if close.at_once:
+            link.over.set()
+        else:
+            link.out.put_nowait(None)
 
     def _count(self, reader: Reader, close: Callable[[], None]) -> None:
         try:

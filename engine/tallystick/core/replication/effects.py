@@ -27,12 +27,14 @@ class ReadLog(NamedTuple):
 
 
 class Close(NamedTuple):
-    """End a link. `final`: don't connect to that peer again before something has been done about it."""
+    """End a link, after what was sent before. `final`: don't connect to that peer again before something has
+    been done about it. `at_once`: nothing gets through any more, so nothing is waited for."""
 
     link: int
     reason: str
     message: str
     final: bool = False
+    at_once: bool = False
 
 
 class ReadChunk(NamedTuple):

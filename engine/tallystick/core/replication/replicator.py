@@ -29,6 +29,8 @@ MESSAGE_BYTES = 1 << 20
 ACK_MS = 5
 """Acknowledgements of one link are at least this far apart."""
 HEARTBEAT_MS = 1_000
+SILENT_MS = 5_000
+"""A link on which nothing came for so long, though every peer says something each second, is dead."""
 WANT_MS = 1_000
 """What was asked for and did not come is asked for again after this time."""
 STALL_MS = 500
@@ -155,6 +157,10 @@ class Replicator:
     def tick(self, now_ms: int) -> None:
         """Time has passed. To be called every few tens of milliseconds while there are links."""
         for peer in self.links.values():
+            if now_ms - peer.heard_ms >= SILENT_MS:
+                peer.heard_ms = now_ms
+                text = f"nothing was heard for {SILENT_MS} ms"
+                self._effects.append(Close(peer.number, "SILENT", text, at_once=True))
             if peer.hello is None:
                 continue
             if peer.flight_bytes and now_ms - peer.progress_ms >= RESEND_MS:
