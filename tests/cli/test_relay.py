@@ -40,9 +40,16 @@ class Target:
         self.calls = 0
         self.address = ""
         self._server: asyncio.Server | None = None
+        self._writers: list[asyncio.StreamWriter] = []
+
+    def hang_up(self) -> None:
+        """Say no more to anybody."""
+        for writer in self._writers:
+            writer.write_eof()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.calls += 1
+        self._writers.append(writer)
         with contextlib.suppress(ConnectionError):
             while words := await reader.read(MIB):
                 self.heard += words
@@ -339,6 +346,20 @@ async def test_a_reset_is_passed_on():
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         wire.writer.transport.abort()
         await gone.wait()
+        await until(lambda: relay.connections == 0)
+
+
+async def test_a_reset_that_was_overlooked_is_found_at_the_end(target):
+    """Nothing is read of a caller whose line is full, so his reset shows when he is to be told something."""
+    async with Relay(target.address, delay_ms=2, buffer_bytes=MIB) as relay, wire_to(relay.address) as wire:
+        assert await wire.ask(b"here") == b"here"
+        relay.cut_one_way(Direction.OUT)
+        wire.writer.write(bytes(4 * MIB))
+        await until(lambda: relay.waiting_bytes >= MIB)
+        taken = wire.writer.get_extra_info("socket")
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        wire.writer.transport.abort()
+        target.hang_up()
         await until(lambda: relay.connections == 0)
 
 

@@ -70,6 +70,7 @@ class _Link:
     def __init__(self, number: int) -> None:
         self.number = number
         self.out: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.over = asyncio.Event()
         self.peer = 0
         self.over = asyncio.Event()
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from tallystick.cli.importing.audit import Audit
 from tallystick.cli.importing.mapping import EXPLANATIONS, Plan
 from tallystick.cli.importing.money import CURRENCY
+from tallystick.cli.importing.regional_audit import Regional
 from tallystick.cli.importing.summary import Outcome, percentile_ms, refusal_counts
 from tallystick.cli.money import format_amount
 from tallystick.cli.output import column, echo_fields, echo_table, note, number
@@ -63,7 +64,7 @@ class Progress:
             self._bars.update(self._bar, completed=step)
 
 
-def echo_summary(outcome: Outcome, audit: Audit) -> None:
+def echo_summary(outcome: Outcome, audit: Audit, regional: Regional | None = None) -> None:
     """The outcome, for people."""
     plan = outcome.plan
     lines = sum(len(order.lines) for order in plan.orders)
@@ -83,6 +84,8 @@ def echo_summary(outcome: Outcome, audit: Audit) -> None:
             ("latency", f"p50 {_ms(outcome, 0.5)}, p99 {_ms(outcome, 0.99)}"),
         ]
     )
+    if regional:
+        _echo_regional(regional)
     _echo_reported(plan)
     _echo_audit(audit)
 
@@ -106,6 +109,28 @@ def _money(audit: Audit) -> str:
 
 def _ms(outcome: Outcome, share: float) -> str:
     return f"{percentile_ms(outcome.latencies, share):.1f} ms"
+
+
+def _echo_regional(regional: Regional) -> None:
+    """What several regions have beside one."""
+    took = regional.seconds_to_converge
+    in_cut = ", ".join(f"{count:,} in {region}" for region, count in regional.accepted_during_cut.items())
+    _heading("Regions")
+    echo_fields(
+        [
+            ("regions", ", ".join(regional.regions)),
+            (
+                "accepted while cut",
+                in_cut if any(regional.accepted_during_cut.values()) else "there was no cut",
+            ),
+            (
+                "decided later",
+                f"{regional.recorded:,} cancellations, recorded away from their order's region",
+            ),
+            ("converged", "never" if took is None else f"in {took:.1f} s"),
+            ("digests", "equal" if regional.digests_equal else "DIFFERENT"),
+        ]
+    )
 
 
 def _echo_reported(plan: Plan) -> None:

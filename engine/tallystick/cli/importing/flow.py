@@ -11,18 +11,17 @@ The outcome is that of sending everything one by one, but not its slowness:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from time import perf_counter
 
 from tallystick.cli.importing.ledger import Ledger, Part
 from tallystick.cli.importing.mapping import CancelInvoice, Cancellation, Plan, PlannedOrder
-from tallystick.cli.importing.reading import read_cancelled
 from tallystick.cli.importing.replay import CancelledUnits, History, refused_before
 from tallystick.cli.importing.stocking import scarce_items
 from tallystick.cli.importing.summary import Outcome
-from tallystick.cli.importing.values import order_value
+from tallystick.cli.importing.till import Till
 from tallystick.cli.together import together
-from tallystick.client import Client, errors
+from tallystick.client import errors
 
 REFUSALS = (
     errors.InsufficientStock,
@@ -58,13 +57,17 @@ class UnderWay:
         return {task for key in keys for task in self._tasks.get(key, ())}
 
 
+Turns = Mapping[int, Callable[[], Awaitable[None]]]
+"""What is to happen before an order, by its place in the plan from 0; the flow waits for it."""
+
+
 class Flow:
-    """Sends a plan to a node. `tick` hears of each order answered and each cancellation line done."""
+    """Sends a plan. `tick` hears of each order answered and each cancellation line done."""
 
     def __init__(
-        self, client: Client, plan: Plan, history: History, concurrency: int, tick: Callable[[int], None]
+        self, till: Till, plan: Plan, history: History, concurrency: int, tick: Callable[[int], None]
     ) -> None:
-        self._client = client
+        self._till = till
         self._plan = plan
         self._history = history
         self._tick = tick
@@ -77,17 +80,20 @@ class Flow:
         self.accepted: list[PlannedOrder] = []
         self.outcome = Outcome(plan)
 
-    async def run(self, stock: Mapping[str, int]) -> None:
+    async def run(self, stock: Mapping[str, int], turns: Turns | None = None) -> None:
         """Send everything; raises the first TallystickError that is not a refusal. `stock` was received."""
         scarce = scarce_items(self._plan.orders, stock)
         refused = refused_before(self._plan, scarce, self._history)
         self.outcome.refused = dict.fromkeys(sorted(refused), REFUSED_BEFORE)
-        in_turn = iter(scarce)
+        in_turn = iter(enumerate(scarce))
         started = perf_counter()
         async with together() as group:
             for event in self._plan.events:
                 if isinstance(event, PlannedOrder):
-                    await self._start_order(group, event, next(in_turn))
+                    place, items = next(in_turn)
+                    if turns and place in turns:
+                        await turns[place]()
+                    await self._start_order(group, event, items)
                 else:
                     self._start_cancellation(group, event)
         self.outcome.elapsed_s = perf_counter() - started
@@ -119,7 +125,7 @@ class Flow:
     async def _place(self, order: PlannedOrder) -> None:
         started = perf_counter()
         try:
-            placed = await self._client.place_order(order_value(order))
+            placed = await self._till.place(order)
         except REFUSALS as refusal:
             self.outcome.latencies.append(perf_counter() - started)
             self.outcome.refused[order.id] = refusal.reason or type(refusal).__name__
@@ -138,7 +144,7 @@ class Flow:
         """What was taken back of an order that was there already."""
         if order.id in self._history.placed:
             return self._history.cancelled.get(order.id, {})
-        return await read_cancelled(self._client, order.id) if self.ledger.wants(order) else {}
+        return await self._till.cancelled(order.id) if self.ledger.wants(order) else {}
 
     async def _cancel(self, invoice: CancelInvoice, before: set[Task]) -> None:
         if before:
@@ -154,10 +160,10 @@ class Flow:
             self._tick(1)
 
     async def _cancel_part(self, line: Cancellation, part: Part) -> bool:
-        """Whether the node took the units back; if not, they are as before."""
+        """Whether the units are taken back; if it was refused, they are as before."""
         async with self._cancel_slots:
             try:
-                await self._client.cancel_order(part.order_id, part.units, request_id=line.request_id)
+                await self._till.cancel(line, part)
             except REFUSALS:
                 self.ledger.undo(line, part)
                 return False

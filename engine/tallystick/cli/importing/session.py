@@ -12,6 +12,7 @@ from tallystick.cli.importing.reading import for_each, read_history, read_order
 from tallystick.cli.importing.replay import History
 from tallystick.cli.importing.stocking import demand, receipts, stock_for
 from tallystick.cli.importing.summary import Outcome
+from tallystick.cli.importing.till import NodeTill
 from tallystick.client import Client, Order
 
 
@@ -26,11 +27,13 @@ async def import_plan(
     if await _receive(client, stock, progress):
         progress.begin("Looking back", len(plan.orders))
         history = await read_history(client, plan.orders, progress.advance)
-    flow = Flow(client, plan, history, concurrency, progress.advance)
+    flow = Flow(NodeTill(client), plan, history, concurrency, progress.advance)
     progress.begin("Placing orders", len(plan.orders) + len(plan.cancellations))
     await flow.run(stock)
     audit = Audit(alone, stock)
-    await _audit(client, flow, audit, own, progress)
+    await audit_orders(client, flow, audit, own=own, progress=progress)
+    audit.check_stock([item async for item in client.list_stock()])
+    audit.check_money()
     return flow.outcome, audit
 
 
@@ -52,8 +55,8 @@ async def _receive(client: Client, stock: dict[str, int], progress: Progress) ->
     return bool(replayed) and all(replayed)
 
 
-async def _audit(client: Client, flow: Flow, audit: Audit, own: bool, progress: Progress) -> None:
-    """Read everything back: in one list if the node is our own, else each order by its id."""
+async def audit_orders(client: Client, flow: Flow, audit: Audit, *, own: bool, progress: Progress) -> None:
+    """Read all orders back: in one list if the node is our own, else each by its id."""
     accepted = {order.id: order for order in flow.accepted}
     # An id that was refused because it names another order is there, and rightly so.
     refused = {each for each, reason in flow.outcome.refused.items() if reason != "ORDER_ID_REUSED"}
@@ -81,5 +84,3 @@ async def _audit(client: Client, flow: Flow, audit: Audit, own: bool, progress: 
     else:
         await for_each(refused, check_refused_by_id)
     await for_each(accepted.values(), check_by_id)
-    audit.check_stock([item async for item in client.list_stock()])
-    audit.check_money()

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tallystick.cli.importing.audit import Audit
 from tallystick.cli.importing.mapping import Cancellation, Plan
+from tallystick.cli.importing.regional_audit import Regional
 from tallystick.cli.output import Json
 
 
@@ -38,9 +39,9 @@ def percentile_ms(latencies: Sequence[float], share: float) -> float:
     return round(sorted(latencies)[rank - 1] * 1000, 3)
 
 
-def as_json(outcome: Outcome, audit: Audit) -> dict[str, Json]:
-    """The object that `--json` prints; its keys are a promise."""
-    return {
+def as_json(outcome: Outcome, audit: Audit, regional: Regional | None = None) -> dict[str, Json]:
+    """The object that `--json` prints; its keys are a promise. Several regions add theirs."""
+    told: dict[str, Json] = {
         "orders_sent": len(outcome.plan.orders),
         "orders_accepted": outcome.accepted,
         "orders_refused": len(outcome.refused),
@@ -52,6 +53,17 @@ def as_json(outcome: Outcome, audit: Audit) -> dict[str, Json]:
         "p99_ms": percentile_ms(outcome.latencies, 0.99),
         "oversold_units": audit.oversold_units,
         "audit": list(audit.problems) or "ok",
+    }
+    return told | (_regional_json(regional) if regional else {})
+
+
+def _regional_json(regional: Regional) -> dict[str, Json]:
+    took = regional.seconds_to_converge
+    return {
+        "regions": list(regional.regions),
+        "accepted_during_cut": dict(regional.accepted_during_cut),
+        "digests_equal": regional.digests_equal,
+        "seconds_to_converge": None if took is None else round(took, 3),
     }
 
 

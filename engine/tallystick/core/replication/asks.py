@@ -22,6 +22,9 @@ TIMEOUT_MS = 1_000
 """A peer that does not answer for so long is not waited for."""
 REST_MS = 250
 """Who could not help is not asked for the same item again for so long."""
+SILENCE_MS = 5_000
+"""Who did not answer is asked for nothing for so long, unless he is heard of: else orders would wait for one
+silent peer after the other, again and again."""
 
 
 class Holder(NamedTuple):
@@ -57,6 +60,7 @@ class Asks:
     def __init__(self, timeout_ms: int = TIMEOUT_MS) -> None:
         self._timeout_ms = timeout_ms
         self._items: dict[bytes, _Item] = {}
+        self._silent: dict[int, int] = {}
         self._number = 0
         self._sends: list[tuple[int, Ask]] = []
         self._settled: dict[bytes, None] = {}
@@ -67,7 +71,8 @@ class Asks:
         Who is being asked already counts with all that it has: once it has answered, it is asked for more.
         """
         item = self._items.setdefault(key, _Item())
-        awake = [h for h in holders if h.units > 0 and item.rests.get(h.peer, 0) <= now_ms]
+        rests = self._silent | item.rests
+        awake = [h for h in holders if h.units > 0 and rests.get(h.peer, 0) <= now_ms]
         if sum(holder.units for holder in awake) < item.needed + units:
             self._forget(key)
             return False
@@ -91,6 +96,7 @@ class Asks:
 
     def answered(self, peer: int, number: int, granted: int, until: int, now_ms: int) -> None:
         """A peer's answer; its grant is in its chain up to event `until`."""
+        self._silent.pop(peer, None)
         for item in self._items.values():
             out = item.out.get(number)
             if out is not None and out.peer == peer:
@@ -103,7 +109,8 @@ class Asks:
         self._end(lambda out: out.peer == peer and out.until is not None and out.until <= seq)
 
     def lost(self, peer: int, now_ms: int) -> None:
-        """The peer can't be reached any more."""
+        """The peer can't be reached any more: when it can, that is another chance."""
+        self._silent.pop(peer, None)
         for item in self._items.values():
             item.rests[peer] = now_ms + REST_MS
         self._end(lambda out: out.peer == peer)
@@ -111,11 +118,14 @@ class Asks:
     def tick(self, now_ms: int) -> None:
         """Time has passed: who has not answered is waited for no longer."""
         late = now_ms - self._timeout_ms
+        self._silent = {peer: until for peer, until in self._silent.items() if until > now_ms}
         for key, item in [*self._items.items()]:
             item.rests = {peer: until for peer, until in item.rests.items() if until > now_ms}
             self._forget(key)
             for out in item.out.values():
-                if out.at_ms <= late:
+                if out.at_ms <= late and out.until is None:
+                    self._silent[out.peer] = now_ms + SILENCE_MS
+                elif out.at_ms <= late:
                     item.rests[out.peer] = now_ms + REST_MS
         self._end(lambda out: out.at_ms <= late)
 

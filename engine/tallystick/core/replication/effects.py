@@ -27,7 +27,8 @@ class ReadLog(NamedTuple):
 
 
 class Close(NamedTuple):
-    """End a link. `final`: don't connect to that peer again before something has been done about it."""
+    """End a link, after what was sent before. `final`: don't connect to that peer again before something has
+    been done about it."""
 
     link: int
     reason: str

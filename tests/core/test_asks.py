@@ -1,0 +1,69 @@
+"""Asking for tokens: whom, how often, and when nobody is to be waited for any more."""
+
+from __future__ import annotations
+
+from tallystick.core.replica.keys import stock_key
+from tallystick.core.replication.asks import SILENCE_MS, TIMEOUT_MS, Asks, Holder
+
+TEA, CUP = stock_key("TEA", ""), stock_key("CUP", "")
+RICH, POOR = Holder(1, 20), Holder(2, 10)
+
+
+def time_out(asks: Asks, now: int, key: bytes = TEA) -> int:
+    """Nobody answers, and what waits for the item is tried again."""
+    now += TIMEOUT_MS
+    asks.tick(now)
+    assert asks.take_settled() == [key]
+    asks.retrying(key)
+    return now
+
+
+def asked(asks: Asks) -> list[int]:
+    return [peer for peer, _ in asks.take_sends()]
+
+
+def test_an_order_waits_for_each_silent_peer_once():
+    """It remembers an order in a region that was cut off: it asked its two peers in turn, and the first again
+    when its rest was over, until its caller gave up and did not know what had become of it."""
+    asks, now = Asks(), 0
+    waited_for = []
+    while asks.need(TEA, 5, [RICH, POOR], now):
+        waited_for += asked(asks)
+        now = time_out(asks, now)
+        assert len(waited_for) <= 2
+    assert waited_for == [1, 2]
+
+
+def test_who_is_silent_about_one_item_is_not_asked_for_another():
+    asks = Asks()
+    assert asks.need(TEA, 5, [RICH], 0)
+    now = time_out(asks, 0)
+    assert not asks.need(CUP, 5, [RICH], now)
+    assert asks.need(CUP, 5, [RICH], now + SILENCE_MS)
+
+
+def test_who_answers_late_after_all_may_be_asked_again():
+    asks = Asks()
+    assert asks.need(TEA, 5, [RICH], 0)
+    ((_, question),) = asks.take_sends()
+    now = time_out(asks, 0)
+    asks.answered(RICH.peer, question.number, 5, 1, now)
+    assert asks.need(TEA, 5, [RICH], now)
+
+
+def test_who_was_lost_may_be_asked_when_he_is_back():
+    asks = Asks()
+    assert asks.need(TEA, 5, [RICH], 0)
+    now = time_out(asks, 0)
+    asks.lost(RICH.peer, now)
+    assert asks.need(TEA, 5, [RICH], now + TIMEOUT_MS)
+
+
+def test_whose_grant_is_on_its_way_is_not_silent():
+    asks = Asks()
+    assert asks.need(TEA, 5, [RICH], 0)
+    ((_, question),) = asks.take_sends()
+    asks.answered(RICH.peer, question.number, 5, 7, 10)
+    now = time_out(asks, 0)
+    assert not asks.need(TEA, 5, [RICH], now), "it rests a moment"
+    assert asks.need(CUP, 5, [RICH], now)
