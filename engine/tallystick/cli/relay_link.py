@@ -254,8 +254,12 @@ class End(asyncio.Protocol):
         if hard:
             self._link.reset()
         elif self.transport is not None:
-            self.transport.write_eof()
-            self._link.end_told()
+            try:
+                self.transport.write_eof()
+            except OSError:  # its peer reset it, and the loop has not said so yet
+                self._link.reset()
+            else:
+                self._link.end_told()
 
     def pause(self) -> None:
         if self.transport is not None and not self._paused:
