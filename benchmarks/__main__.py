@@ -13,12 +13,15 @@ from benchmarks import place as placing
 from benchmarks import report
 from benchmarks.load.spec import MODES
 from benchmarks.processes import Failed
+from benchmarks.regions import run as regional
+from benchmarks.regions.bench import Settings as RegionalSettings
 from benchmarks.workload import VIEWS
 
 _POSITIVE = click.IntRange(min=1)
 _SECONDS = click.FloatRange(min=0.1, max=600)
 _DEFAULTS = placing.Settings()
 _GROW_DEFAULTS = growing.Settings()
+_REGIONS_DEFAULTS = RegionalSettings()
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 dir_option = click.option(
@@ -191,6 +194,82 @@ def grow(as_json: bool, parent: Path | None, **options: int) -> None:
         click.echo(report.to_json(result))
     else:
         report.print_grow(result)
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  python -m benchmarks regions
+  python -m benchmarks regions --only place_p99,gossip_bytes --rounds 2 --seconds 2
+  python -m benchmarks regions --peer postgres-wan --json > regions.json
+"""
+)
+@click.option(
+    "--only",
+    default="",
+    metavar="NAME,...",
+    help=f"Figures to measure: {', '.join(regional.FIGURES)}.  [all]",
+)
+@click.option(
+    "--rounds", type=_POSITIVE, default=_REGIONS_DEFAULTS.rounds, show_default=True, help="Pairs, in turn."
+)
+@click.option(
+    "--seconds",
+    type=_SECONDS,
+    default=_REGIONS_DEFAULTS.seconds,
+    show_default=True,
+    help="Length of a timed window.",
+)
+@click.option(
+    "--warm-up",
+    "warm_s",
+    type=_SECONDS,
+    default=_REGIONS_DEFAULTS.warm_s,
+    show_default=True,
+    help="Seconds before it.",
+)
+@click.option(
+    "--rtt-ms",
+    type=click.FloatRange(0, 10_000),
+    default=_REGIONS_DEFAULTS.rtt_ms,
+    show_default=True,
+    help="Round trip between two regions.",
+)
+@click.option(
+    "--orders-per-s",
+    type=click.FloatRange(1, 10_000),
+    default=_REGIONS_DEFAULTS.orders_per_s,
+    show_default=True,
+    help="At each region, where orders come at their time.",
+)
+@click.option(
+    "--cut-orders",
+    type=click.IntRange(min=200),
+    default=_REGIONS_DEFAULTS.cut_orders,
+    show_default=True,
+    help="On each side of the cut that catch_up catches up with.",
+)
+@click.option(
+    "--peer",
+    type=click.Choice(regional.PEERS),
+    help="hot_wan needs it: PostgreSQL with a synchronous standby.",
+)
+@cores_option
+@dir_option
+@json_option
+def regions(as_json: bool, parent: Path | None, only: str, peer: str | None, **options: float) -> None:
+    """What regions cost each other: links, cuts, catching up, slow peers, tokens, bytes.
+
+    Real nodes, three of them, with relays between them that play the distance and its faults. Some
+    15 minutes.
+    """
+    names = tuple(name for name in only.split(",") if name)
+    settings = RegionalSettings(only=names, peer=peer or "", **options)  # type: ignore[arg-type]
+    result = regional.run(settings, parent, placing.say_on_stderr)
+    if as_json:
+        click.echo(report.to_json(result))
+    else:
+        report.print_regions(result)
 
 
 if __name__ == "__main__":

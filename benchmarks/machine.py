@@ -185,3 +185,13 @@ def describe(folder: Path, cores: Iterable[int]) -> Machine:
         sync_ms=sync_ms(folder),
         load_before=os.getloadavg()[0],
     )
+
+
+def warnings(description: Machine) -> list[str]:
+    """What makes figures from there worth less."""
+    found = []
+    if description.load_before > 0.5:
+        found.append(f"The machine was not idle before the start (load {description.load_before:.1f}).")
+    if description.file_system in ("tmpfs", "ramfs"):
+        found.append("THE DATA IS IN MEMORY, so nothing was durable: choose a disk with --dir.")
+    return found

@@ -6,7 +6,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -34,14 +34,15 @@ _POLL_S = 0.002
 _STOCKED = 10**12
 _ITEMS_A_RECEIPT = 2_000
 # More than any of them gets through in a second: these requests are ready before the clock starts.
-_BUILT_PER_S = {UNARY: 8_000, SDK: 0, BATCH: 600}
+BUILT_PER_S = {UNARY: 8_000, SDK: 0, BATCH: 600}
 
 
 class Node:
     """One `tally node start` on a data directory, on a port that stays the same over restarts."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, region: str = "bench", flags: Sequence[str] = ("--new-cluster",)) -> None:
         self.data = data
+        self._flags = ("--region", region, *flags)
         self.port = 0
         self.process = self._spawn()
         found = self.process.wait_for(r"serving on \S*?:(\d+)\s", _START_S)
@@ -54,7 +55,7 @@ class Node:
             raise Failed("there is no tally beside this Python: install the project first (make install)")
         return Process(
             [
-                *(tally, "node", "start", "--data", str(self.data), "--region", "bench", "--new-cluster"),
+                *(tally, "node", "start", "--data", str(self.data), *self._flags),
                 *("--listen", f"127.0.0.1:{self.port}", "--log-level", "warning"),
             ]
         )
@@ -94,16 +95,20 @@ class Node:
 
     def receive_stock(self) -> None:
         """Book in more of every item than all loads together can sell."""
+        for first in range(0, STOCK_ITEMS, _ITEMS_A_RECEIPT):
+            numbers = range(first, min(first + _ITEMS_A_RECEIPT, STOCK_ITEMS))
+            self.receive({sku(n): _STOCKED for n in numbers}, f"benchmark-{first}")
+
+    def receive(self, quantities: Mapping[str, int], receipt: str) -> None:
+        """Book in these, of which this node gets the tokens."""
         name = self.status().node
+        items = [stock_service_pb2.StockQuantity(sku=item, quantity=n) for item, n in quantities.items()]
+        request = stock_service_pb2.ReceiveStockRequest(
+            receipt_id=f"{receipt}-{name}", node=name, items=items
+        )
         with grpc.insecure_channel(self.target) as channel:
             stub = stock_service_pb2_grpc.StockServiceStub(channel)
-            for first in range(0, STOCK_ITEMS, _ITEMS_A_RECEIPT):
-                numbers = range(first, min(first + _ITEMS_A_RECEIPT, STOCK_ITEMS))
-                items = [stock_service_pb2.StockQuantity(sku=sku(n), quantity=_STOCKED) for n in numbers]
-                request = stock_service_pb2.ReceiveStockRequest(
-                    receipt_id=f"benchmark-{first}", node=name, items=items
-                )
-                stub.ReceiveStock(request, timeout=_CALL_S)
+            stub.ReceiveStock(request, timeout=_CALL_S)
 
     def sold(self) -> int:
         """Units sold, over all items: whoever counted the orders can check."""
@@ -165,7 +170,7 @@ class Tallystick:
             view=self._view,
             warm_s=window.warm_s,
             window_s=window.seconds,
-            built=round(_BUILT_PER_S[cell.mode] * window.seconds),
+            built=round(BUILT_PER_S[cell.mode] * window.seconds),
             server_pid=self.node.process.pid,
             data=str(self.node.data),
             seed=self._seed,

@@ -165,7 +165,7 @@ def run(settings: Settings, parent: Path | None, say: Callable[[str], None]) -> 
         systems=facts,
         rows=[Row(cell=cell, median=median_of(each), rounds=each) for cell, each in measured.items()],
         ratios=ratios(measured),
-        notes=notes(description),
+        notes=machine.warnings(description) + list(NOTES),
     )
 
 
@@ -218,16 +218,6 @@ def _comparisons(shape: Shape) -> Sequence[tuple[tuple[str, str], _Yardstick, fl
         (sdk, (("redis", CALL, 64), "Redis, 64 clients"), None),
         (batch, (("redis", BATCH, 0), "Redis, 100 a call"), None),
     )
-
-
-def notes(description: machine.Machine) -> list[str]:
-    """What a reader must know to judge the figures."""
-    found = list(NOTES)
-    if description.file_system in ("tmpfs", "ramfs"):
-        found.insert(0, "THE DATA IS IN MEMORY, so nothing was durable: choose a disk with --dir.")
-    if description.load_before > 0.5:
-        found.insert(0, f"The machine was not idle before the start (load {description.load_before:.1f}).")
-    return found
 
 
 def say_on_stderr(text: str) -> None:

@@ -11,6 +11,8 @@ from rich.table import Table
 from benchmarks import grow, place
 from benchmarks.figures import ROUNDING_DIGITS, Figures
 from benchmarks.machine import Machine
+from benchmarks.regions import run as regions
+from benchmarks.regions.finding import Finding
 
 _WIDTH = 120
 
@@ -122,6 +124,36 @@ def print_grow(report: grow.Result) -> None:
     for check in report.checks:
         verdicts.add_row(check.name, f"{check.value:.2f}", check.target, _verdict(check.met))
     out.print(verdicts)
+
+
+def print_regions(report: regions.Report) -> None:
+    """Every finding with its rounds, and what the ratios are made of."""
+    out = console()
+    out.print(describe(report.machine))
+    table = Table(
+        title=f"{report.settings.rounds} rounds; round trip {report.settings.rtt_ms:g} ms",
+        title_justify="left",
+    )
+    table.add_column("figure")
+    for name in ("value", "of rounds", "hoped for", ""):
+        table.add_column(name, justify="right")
+    for each in report.findings:
+        rounds = f"{_number(min(each.rounds))}–{_number(max(each.rounds))}"
+        value = f"{_number(each.value)} {each.unit}".rstrip()
+        table.add_row(f"{each.figure}: {each.name}", value, rounds, each.target, _verdict(each.met))
+        for made_of in _made_of(each):
+            table.add_row(made_of)
+    out.print(table)
+    for note in report.notes:
+        out.print(f"• {note}")
+
+
+def _made_of(finding: Finding) -> list[str]:
+    return [f"  {name}: {' '.join(map(_number, values))}" for name, values in finding.of.items()]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def describe(machine: Machine) -> str:

@@ -9,10 +9,10 @@ import sys
 import msgspec
 import uvloop
 
-from benchmarks.load import batch, sdk, unary
-from benchmarks.load.spec import BATCH, EMPTY, SDK, UNARY, Report, Spec
+from benchmarks.load import batch, paced, sdk, unary
+from benchmarks.load.spec import BATCH, EMPTY, PACED, SDK, UNARY, Report, Spec
 
-_RUNNERS = {EMPTY: unary.run, UNARY: unary.run, BATCH: batch.run, SDK: sdk.run}
+_RUNNERS = {EMPTY: unary.run, UNARY: unary.run, BATCH: batch.run, SDK: sdk.run, PACED: paced.run}
 
 
 async def _run(spec: Spec) -> Report:

@@ -1,4 +1,4 @@
-"""A raw stream: batches built beforehand, answers counted by number, whichever order they come in."""
+"""A raw stream a node: batches built beforehand, answers counted by number, whichever order they come in."""
 
 from __future__ import annotations
 
@@ -20,28 +20,41 @@ PLACE_ORDERS = "/tallystick.v1.OrderService/PlaceOrders"
 _DEADLINE_S = 3_600.0
 _READY_S = 30.0
 _BATCHES_KEPT = 10
+_Call = grpc.aio.StreamStreamCall[bytes, PlaceOrdersResponse]
 
 
 async def run(spec: Spec) -> Report:
-    """Load one address over one stream until the meter has seen enough."""
+    """Load each node over one stream until the meter has seen enough."""
     pool = Pool(Requests(spec.shape, spec.seed, spec.view).batches(spec.batch), spec.built)
-    async with grpc.aio.insecure_channel(spec.target) as channel:
-        await asyncio.wait_for(channel.channel_ready(), _READY_S)
-        stream: grpc.aio.StreamStreamMultiCallable[bytes, PlaceOrdersResponse] = channel.stream_stream(
-            PLACE_ORDERS, response_deserializer=PlaceOrdersResponse.FromString
-        )
-        call = stream(timeout=_DEADLINE_S)
-        load = _Load(spec, call, pool)
-        try:
-            await load.run()
-        except grpc.aio.AioRpcError:
-            if not spec.until_broken:
-                raise
-        finally:
-            call.cancel()
-    requests = map(PlaceOrdersRequest.FromString, load.finished)
+    finished: deque[bytes] = deque(maxlen=_BATCHES_KEPT)
+    async with contextlib.AsyncExitStack() as stack:
+        calls = [await _open(stack, target) for target in spec.targets]
+        meter = Meter(spec)
+        async with asyncio.TaskGroup() as tasks:
+            for call in calls:
+                tasks.create_task(_load(_Load(spec, call, pool, meter, finished)))
+    requests = map(PlaceOrdersRequest.FromString, finished)
     ids = [each.order.id for request in requests for each in request.orders]
-    return load.meter.report(built_late=pool.late, last_ids=ids)
+    return meter.report(built_late=pool.late, last_ids=ids)
+
+
+async def _open(stack: contextlib.AsyncExitStack, target: str) -> _Call:
+    channel = await stack.enter_async_context(grpc.aio.insecure_channel(target))
+    await asyncio.wait_for(channel.channel_ready(), _READY_S)
+    stream: grpc.aio.StreamStreamMultiCallable[bytes, PlaceOrdersResponse] = channel.stream_stream(
+        PLACE_ORDERS, response_deserializer=PlaceOrdersResponse.FromString
+    )
+    call = stream(timeout=_DEADLINE_S)
+    stack.callback(call.cancel)
+    return call
+
+
+async def _load(load: _Load) -> None:
+    try:
+        await load.run()
+    except grpc.aio.AioRpcError:
+        if not load.spec.until_broken:
+            raise
 
 
 class _Load:
@@ -50,10 +63,12 @@ class _Load:
     def __init__(
         self,
         spec: Spec,
-        call: grpc.aio.StreamStreamCall[bytes, PlaceOrdersResponse],
+        call: _Call,
         pool: Pool[tuple[int, bytes]],
+        meter: Meter,
+        finished: deque[bytes],
     ) -> None:
-        self._spec = spec
+        self.spec = spec
         self._call = call
         self._pool = pool
         self._room = asyncio.Semaphore(spec.in_flight)
@@ -63,8 +78,8 @@ class _Load:
         self._missing: dict[int, int] = {}
         self._refused: dict[int, int] = {}
         self._bodies: dict[int, bytes] = {}
-        self.finished: deque[bytes] = deque(maxlen=_BATCHES_KEPT)
-        self.meter = Meter(spec)
+        self._finished = finished
+        self._meter = meter
 
     async def run(self) -> None:
         reader = asyncio.create_task(self._read())
@@ -81,12 +96,12 @@ class _Load:
                     await task
 
     async def _write(self) -> None:
-        while self.meter.running:
+        while self._meter.running:
             await self._room.acquire()
-            number, unstamped = self._pool.take(timed=not self.meter.warm)
+            number, unstamped = self._pool.take(timed=not self._meter.warm)
             request = stamp(unstamped)
             self._sent_at[number] = perf_counter()
-            self._missing[number] = self._spec.batch
+            self._missing[number] = self.spec.batch
             self._bodies[number] = request
             await self._call.write(request)
         await self._call.done_writing()
@@ -100,13 +115,13 @@ class _Load:
             raise ValueError(f"the stream ended with {len(self._missing)} batches unanswered")
 
     def _check_off(self, response: PlaceOrdersResponse) -> None:
-        size, missing = self._spec.batch, self._missing
+        size, missing = self.spec.batch, self._missing
         for answer in response.answers:
             batch = answer.number // size
             missing[batch] -= 1
             if answer.HasField("error"):
                 self._refused[batch] = self._refused.get(batch, 0) + 1
-                self.meter.refused(reason_of(answer.error))
+                self._meter.refused(reason_of(answer.error))
             elif answer.replayed:
                 raise ValueError(f"an id that was placed before: {answer}")
             if not missing[batch]:
@@ -117,8 +132,8 @@ class _Load:
         self._room.release()
         body, refused = self._bodies.pop(batch), self._refused.pop(batch, 0)
         if not refused:
-            self.finished.append(body)
-        self.meter.answered(self._spec.batch - refused, self._sent_at.pop(batch))
+            self._finished.append(body)
+        self._meter.answered(self.spec.batch - refused, self._sent_at.pop(batch))
 
 
 def reason_of(status: status_pb2.Status) -> str:

@@ -1,10 +1,11 @@
-"""SDK calls: one client, `in_flight` tasks that each place an order and wait for it, as a web shop does."""
+"""SDK calls: one client a node, `in_flight` tasks that each place an order and wait, as a web shop does."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import cycle
 from time import perf_counter
 
@@ -33,32 +34,55 @@ _IDS_KEPT = 1_000
 
 
 async def run(spec: Spec) -> Report:
-    """Load one address until the meter has seen enough."""
-    orders = cycle([order_value(message) for message in bodies(spec.shape, spec.seed, _BODIES)])
+    """Load the nodes until the meter has seen enough."""
+    orders = order_values(spec)
     placed_ids: deque[str] = deque(maxlen=_IDS_KEPT)
-    async with Client(spec.target, timeout=_DEADLINE_S) as client:
-        await client.status()
+    async with clients_of(spec) as clients:
         meter = Meter(spec)
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(spec.in_flight):
-                tasks.create_task(_caller(client, orders, meter, placed_ids))
+            for client in clients:
+                for _ in range(spec.in_flight):
+                    tasks.create_task(_caller(client, orders, meter, placed_ids))
     return meter.report(built_late=0, last_ids=list(placed_ids))
+
+
+@contextlib.asynccontextmanager
+async def clients_of(spec: Spec) -> AsyncIterator[list[Client]]:
+    """A client for each node, connected."""
+    async with contextlib.AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(Client(target, timeout=_DEADLINE_S)) for target in spec.targets
+        ]
+        for client in clients:
+            await client.status()
+        yield clients
+
+
+def order_values(spec: Spec) -> Iterator[Order]:
+    """Orders without end; each is to be given an id of its own."""
+    return cycle([order_value(message) for message in bodies(spec.shape, spec.seed, _BODIES)])
+
+
+async def place(client: Client, order: Order, meter: Meter, sent_at: float) -> str | None:
+    """Place one under a new id; tell the meter, from `sent_at` on. None: it was refused."""
+    # The id is drawn on the clock, as its user's would be; the rest of the value is ready.
+    order = msgspec.structs.replace(order, id=new_id())
+    try:
+        placed = await client.place_order(order)
+    except TallystickError as error:
+        meter.refused(type(error).__name__)
+        return None
+    if placed.state is not OrderState.CONFIRMED or placed.write.replayed:
+        raise ValueError(f"not the answer to a new order: {placed}")
+    meter.answered(1, sent_at)
+    return placed.id
 
 
 async def _caller(client: Client, orders: Iterator[Order], meter: Meter, placed_ids: deque[str]) -> None:
     while meter.running:
-        # The id is drawn on the clock, as its user's would be; the rest of the value is ready.
-        order = msgspec.structs.replace(next(orders), id=new_id())
-        sent_at = perf_counter()
-        try:
-            placed = await client.place_order(order)
-        except TallystickError as error:
-            meter.refused(type(error).__name__)
-            continue
-        if placed.state is not OrderState.CONFIRMED or placed.write.replayed:
-            raise ValueError(f"not the answer to a new order: {placed}")
-        meter.answered(1, sent_at)
-        placed_ids.append(placed.id)
+        order_id = await place(client, next(orders), meter, perf_counter())
+        if order_id is not None:
+            placed_ids.append(order_id)
 
 
 def order_value(message: order_pb2.Order) -> Order:

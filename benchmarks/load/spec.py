@@ -7,7 +7,7 @@ import msgspec
 from benchmarks.figures import Figures
 from benchmarks.workload import Shape
 
-EMPTY, UNARY, SDK, BATCH = "empty", "unary", "sdk", "batch"
+EMPTY, UNARY, SDK, BATCH, PACED = "empty", "unary", "sdk", "batch", "paced"
 MODES = (UNARY, SDK, BATCH)
 
 
@@ -16,9 +16,13 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
 
     mode: str
     target: str
+    also: tuple[str, ...] = ()
+    """Further nodes that get the same load at the same time (not unary); figures are of all together."""
     shape: Shape = Shape()
-    in_flight: int
-    """Calls, or batches, that wait for their answers at any time."""
+    in_flight: int = 0
+    """Calls, or batches, that wait for their answers at any time, at each node."""
+    per_s: float = 0.0
+    """paced: orders a second at each node, whatever becomes of those before."""
     batch: int = 100
     """Orders in a batch."""
     view: str = "default"
@@ -35,6 +39,11 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
     data: str | None = None
     """The server's data directory."""
     seed: int = 1
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """All nodes that get it."""
+        return (self.target, *self.also)
 
     def bounded(self) -> bool:
         """Whether it ends by itself."""

@@ -9,7 +9,7 @@ import re
 import resource
 import shutil
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -108,7 +108,18 @@ class Postgres:
 
     name = "postgres"
 
-    def __init__(self, folder: Path, indexes: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        indexes: str,
+        *,
+        more: Mapping[str, str] | None = None,
+        port: int = 5432,
+        wal_segments: int = _WAL_SEGMENTS_READY,
+    ) -> None:
+        self._settings = {**_SETTINGS, **(more or {})}
+        self._port = port
+        self._wal_segments = wal_segments
         self._programs = find_programs()
         self._user = unprivileged_user()
         self._indexes = indexes
@@ -121,7 +132,7 @@ class Postgres:
         initdb = (str(self._programs / "initdb"), "-D", str(self._data), "-U", "bench", "-A", "trust")
         run((*initdb, "-E", "UTF8", "--locale=C", "--no-instructions"), user=self._user)
         with (self._data / "postgresql.conf").open("a") as file:
-            file.writelines(f"{name} = {value}\n" for name, value in _SETTINGS.items())
+            file.writelines(f"{name} = {value}\n" for name, value in self._settings.items())
             file.write(f"unix_socket_directories = '{self._folder}'\n")
         server = (str(self._programs / "postgres"), "-D", str(self._data))
         self._process = Process(server, user=self._user)
@@ -140,14 +151,19 @@ class Postgres:
             self._sql(_SECONDARY_INDEXES)
         # A log in its steady state writes over old segments; a young one has to make each first, at half the
         # speed. So make some, and let a checkpoint hand them on.
-        for _ in range(_WAL_SEGMENTS_READY // 64):
+        for _ in range(self._wal_segments // 64):
             step = "SELECT count(pg_logical_emit_message(false, 'make', 'room')), pg_switch_wal();\n"
             self._sql(step * 64)
         self._sql("VACUUM ANALYZE;")
         self._sql("CHECKPOINT;")
 
+    @property
+    def _door(self) -> tuple[str, ...]:
+        """How a client finds it: its Unix socket."""
+        return ("-h", str(self._folder), "-p", str(self._port), "-U", "bench")
+
     def _sql(self, script: str) -> str:
-        psql = (str(self._programs / "psql"), "-h", str(self._folder), "-U", "bench", "-d", "postgres")
+        psql = (str(self._programs / "psql"), *self._door, "-d", "postgres")
         return run((*psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"), stdin=script)
 
     def measure(self, cell: Cell, window: Window) -> Figures:
@@ -169,7 +185,7 @@ class Postgres:
         script, variables = _script(cell)
         path.write_text(script)
         return (
-            *(str(self._programs / "pgbench"), "-h", str(self._folder), "-U", "bench", "-n"),
+            *(str(self._programs / "pgbench"), *self._door, "-n"),
             *("-M", "prepared", "-c", str(cell.in_flight), "-j", "1", "-f", str(path)),
             *(word for name, value in variables.items() for word in ("-D", f"{name}={value}")),
         )
@@ -212,7 +228,7 @@ class Postgres:
             "version": run((str(self._programs / "postgres"), "--version")).strip(),
             "indexes": self._indexes,
             "body_bytes": len(make_json(bodies(Shape(), 1, 1)[0])),
-            "settings": _SETTINGS,
+            "settings": self._settings,
         }
 
     def pause(self) -> None:
