@@ -1,4 +1,4 @@
-"""`hot_wan`: one hot item, sold over a long line, by all our regions together and by a database with a standby.
+"""`hot_wan`: one hot item over a long line, by all our regions together and by a database with a standby.
 
 PostgreSQL sells in one region, and commits when its standby in another has the commit on disk
 (`synchronous_commit = on`): the lock on the item's row is held for a round trip. Ours sell in every region.

@@ -19,7 +19,6 @@ from tallystick.core.replica.step import Replica
 from tallystick.core.replication.effects import (
     Alarm,
     Close,
-    Count,
     Effect,
     Linked,
     ReadChunk,
@@ -27,17 +26,17 @@ from tallystick.core.replication.effects import (
     Roster,
     Send,
     Settled,
+    Survey,
 )
 from tallystick.core.replication.messages import Me, Message
 from tallystick.node.driver import Clock, Driver
 from tallystick.node.identity import Identity, identity_rows
-from tallystick.node.inputs import ChunkRead, Closed, Connected, Counted, LogRead, PeerInput, Received
+from tallystick.node.inputs import ChunkRead, Closed, Connected, LogRead, PeerInput, Received, Surveyed
 from tallystick.node.installing import Installer
 from tallystick.node.jobs import Job, Receipt, Result
 from tallystick.node.logreading import read_log
 from tallystick.node.opening import ENCODERS, Opened, open_on
 from tallystick.node.peering import Peering
-from tallystick.node.proving import count
 from tallystick.node.snapshots import INSTALLING_KEY, Installation, read_chunk
 from tallystick.node.source import StoreSource
 from tallystick.store.memory import MemoryBackend, PowerLoss
@@ -388,10 +387,10 @@ class Node:
                 self._read(lambda reader: LogRead(link, origin, read_log(reader, effect)))
             case ReadChunk(link, table, after):
                 self._read(lambda reader: ChunkRead(link, read_chunk(reader, table, after, 600)))
-            case Count(reader, close):
-                sums = count(reader)  # of that very moment; to hear of it takes as long as any reading
+            case Survey(work, then, reader, close):
+                found = work(reader)  # of that very moment; to hear of it takes as long as any reading
                 close()
-                self._read(lambda _: Counted(sums))
+                self._read(lambda _: Surveyed(then, found))
             case Linked(link, peer):
                 if link in self._wires:
                     self._wires[link].peer = peer

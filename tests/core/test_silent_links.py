@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tallystick.core.replication.effects import Close
 from tallystick.core.replication.messages import Ack, Me
-from tallystick.core.replication.replicator import HEARTBEAT_MS, SILENT_MS, Replicator
+from tallystick.core.replication.replicator import HEARTBEAT_MS, SILENCE_MS, Replicator
 
 LINK = 7
 
@@ -24,18 +24,18 @@ def connected(*, greeted: bool) -> Replicator:
 def test_a_silent_link_is_ended_at_once_and_told_so_once():
     for greeted in (True, False):
         replicator = connected(greeted=greeted)
-        replicator.tick(SILENT_MS - 1)
+        replicator.tick(SILENCE_MS - 1)
         assert closings(replicator) == []
-        replicator.tick(SILENT_MS)
+        replicator.tick(SILENCE_MS)
         (closing,) = closings(replicator)
-        assert (closing.link, closing.reason, closing.at_once, closing.final) == (LINK, "SILENT", True, False)
-        replicator.tick(SILENT_MS + HEARTBEAT_MS)
+        assert (closing.link, closing.reason, closing.final) == (LINK, "SILENT", False)
+        replicator.tick(SILENCE_MS + HEARTBEAT_MS)
         assert closings(replicator) == []
 
 
 def test_who_says_something_each_second_keeps_his_link():
     replicator = connected(greeted=True)
-    for now in range(0, 3 * SILENT_MS, HEARTBEAT_MS):
+    for now in range(0, 3 * SILENCE_MS, HEARTBEAT_MS):
         replicator.received(LINK, Ack({}), now)
         replicator.tick(now)
     assert closings(replicator) == []

@@ -86,9 +86,8 @@ async def test_what_was_not_begun_in_time_says_so(served):
     site = served.running.shell.site
     served.engine.submit(UnaryJob(ORDER_WRITES["PlaceOrder"], data, past, site, unary))
     batch: asyncio.Future[Any] = loop.create_future()
-    served.engine.submit(
-        BatchJob(data, past, site, lambda answer, _: batch.set_result(answer), lambda: False)
-    )
+    gone, aside = lambda: False, lambda: None
+    served.engine.submit(BatchJob(data, past, site, lambda answer, *_: batch.set_result(answer), gone, aside))
     for answer in (await unary, await batch):
         refused = read_status(answer)
         assert (refused.code, refused.reason, refused.definite) == ("DEADLINE_EXCEEDED", "NOT_STARTED", True)

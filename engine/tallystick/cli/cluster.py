@@ -104,7 +104,7 @@ def invite(call: Call, valid_for: timedelta | None) -> None:
     epilog=examples(
         "tally cluster verify --timeout 10m",
         json='{"verification": {"records", "differences": [{"node", "table", "record", "problem"}, …],\n'
-        '  "compared", "unreachable"}}',
+        '  "compared", "unreachable", "in_motion"}}',
     )
 )
 @calls_node
@@ -176,6 +176,7 @@ def _echo_verification(found: Verification) -> None:
             ("records read", found.records),
             ("compared with", ", ".join(found.compared) or "nobody"),
             ("unreachable", ", ".join(found.unreachable)),
+            ("buckets in motion", found.in_motion or ""),
             ("differences", len(found.differences)),
         ]
     )

@@ -75,6 +75,7 @@ def verification_value(message: cluster_service_pb2.VerifyResponse) -> node.Veri
         ),
         compared=tuple(message.compared),
         unreachable=tuple(message.unreachable),
+        in_motion=message.in_motion,
     )
 
 

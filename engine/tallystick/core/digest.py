@@ -21,7 +21,8 @@ from zlib import crc32
 
 BUCKETS = 4_096
 PAIR_BYTES = 32
-_MASK = (1 << 128) - 1
+MODULUS = 1 << 128
+_MASK = MODULUS - 1
 _SEEDS = tuple(crc32(bytes((kind,))) for kind in range(256))
 _PREFIX = struct.Struct(">BH").pack
 
@@ -69,6 +70,10 @@ class Digests:
     def pack_touched(self) -> bytes:
         """The first sums alone, to be kept and sent: unlike the second they can't be counted anew."""
         return b"".join((each & _MASK).to_bytes(16) for each in self.touched)
+
+    def touched_in(self, bucket: int) -> bytes:
+        """The first sum of one bucket."""
+        return (self.touched[bucket] & _MASK).to_bytes(16)
 
     def pairs(self, first: int, count: int) -> bytes:
         """Both sums of `count` buckets from the first on."""

@@ -41,11 +41,11 @@ class Balancer:
         self._heard: dict[bytes, dict[int, tuple[float, int]]] = {}
         self._changed: dict[bytes, None] = {}
 
-    def sold(self, before: Iterable[tuple[bytes, Stock]], after: Mapping[bytes, Stock], now_ms: int) -> None:
-        """A commit changed these items: what was taken here was asked for here."""
+    def sold(self, changed: Iterable[tuple[bytes, Stock, Stock]], now_ms: int) -> None:
+        """A commit changed these items (key, before, after): what was taken here was asked for here."""
         me = self._me
-        for key, stock in before:
-            taken = after[key].row(me).taken - stock.row(me).taken
+        for key, before, after in changed:
+            taken = after.row(me).taken - before.row(me).taken
             if taken > 0:
                 self._meter.note(key, taken, now_ms)
             self.changed(key)

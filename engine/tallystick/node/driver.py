@@ -7,7 +7,6 @@ turns it in a thread of its own, the simulator on a virtual clock. Nothing leave
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -145,7 +144,7 @@ class Driver:
         if not committed and self._may_apply() and self.peering.has_ready():
             self._commit([])
         self._install()
-        self._begin_counting()
+        self._begin_surveys()
         self._release(self.waiting.acknowledged(self.peering.replicated, self.peering.others, now))
         return self._take_turn()
 
@@ -367,11 +366,9 @@ class Driver:
 
     # ----------------------------------------------------------------------------------------- installing
 
-    def _begin_counting(self) -> None:
-        """Hand this very moment's state to whoever counts it for the digests; open snapshots with it."""
-        if self.peering.wants_count:
-            reading = ExitStack()
-            self.peering.begin_count(reading.enter_context(self.store.read()), reading.close)
+    def _begin_surveys(self) -> None:
+        """Hand this very moment's state to whoever reads all of it; open snapshots with it."""
+        self.peering.verifier.begin_surveys(self.store.read)
         for link in self.peering.take_openings():
             with self.store.read() as reader:
                 self.peering.open_snapshot(link, read_chunk(reader, "", b""))

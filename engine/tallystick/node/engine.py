@@ -159,7 +159,7 @@ class Engine:
         if self._unwritten or driver.busy:
             return 0.0
         wait_s = driver.sweeper.wait_s()
-        if driver.peering.linked:
+        if driver.peering.replicator.links:
             wait_s = min(wait_s, LINKED_TICK_S)
         until = driver.waiting.next_until if driver.waiting else None
         return wait_s if until is None else min(wait_s, max(0.0, until - time.monotonic()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from tallystick.core.replication.messages import Message, SnapshotChunk
+from tallystick.node.surveying import Verdict
 
 
 class Connected(NamedTuple):
@@ -41,10 +43,17 @@ class ChunkRead(NamedTuple):
     chunk: SnapshotChunk
 
 
-class Counted(NamedTuple):
-    """What the effect Count asked for: a sum for each bucket."""
+class Surveyed(NamedTuple):
+    """What the effect Survey asked for."""
 
-    sums: list[int]
+    then: Callable[[Any], None]
+    found: Any
 
 
-PeerInput = Connected | Received | Closed | LogRead | ChunkRead | Counted
+class VerifyAsked(NamedTuple):
+    """Somebody wants everything read and compared. `done` gets the verdict, in the engine thread."""
+
+    done: Callable[[Verdict], None]
+
+
+PeerInput = Connected | Received | Closed | LogRead | ChunkRead | Surveyed | VerifyAsked

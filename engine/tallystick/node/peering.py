@@ -6,7 +6,7 @@ installer's; here they meet the members and each other.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -17,23 +17,18 @@ from tallystick.core.members import Member
 from tallystick.core.replica.commands import Admit, Settle, SettleIn, SettleStock
 from tallystick.core.replica.keys import split_stock_key
 from tallystick.core.replica.view import View
-from tallystick.core.replication.effects import (
-    Alarm,
-    Close,
-    Effect,
-    Linked,
-    ReadChunk,
-    Send,
-    Settled,
-)
+from tallystick.core.replication.effects import Alarm, Close, Effect, Linked, ReadChunk, Send, Settled
 from tallystick.core.replication.link import Link
 from tallystick.core.replication.messages import (
     Ack,
     Ask,
     AskAnswer,
     Digest,
+    DigestRequest,
     Goodbye,
     Hello,
+    Inspect,
+    Inspected,
     Me,
     Message,
     SnapshotChunk,
@@ -46,14 +41,23 @@ from tallystick.node.asking import AskDesk
 from tallystick.node.balancing import OFF, Balancer
 from tallystick.node.chores import Chore
 from tallystick.node.gossiping import ROUND_S, Gossip
-from tallystick.node.inputs import ChunkRead, Closed, Connected, Counted, LogRead, PeerInput, Received
+from tallystick.node.inputs import (
+    ChunkRead,
+    Closed,
+    Connected,
+    LogRead,
+    PeerInput,
+    Received,
+    Surveyed,
+    VerifyAsked,
+)
 from tallystick.node.installing import Installer, Step
 from tallystick.node.jobs import Job, OwnChainLost
 from tallystick.node.joining import join_frame
 from tallystick.node.proving import Before, Changes, Proof
 from tallystick.node.roster import Members
 from tallystick.node.source import StoreSource
-from tallystick.store.reader import Reader
+from tallystick.node.verifying import Verifier
 
 log = structlog.get_logger("peers")
 
@@ -83,6 +87,7 @@ class Peering:
         self.proof = Proof(Before(source.booking, source.document, source.member, source.stock), touched)
         self.balancer = Balancer(me.replica, source.stock, rebalance, weights)
         self.gossip = Gossip(self.proof, self.balancer)
+        self.verifier = Verifier(self.gossip, self._links, self._members.peers)
         self.heard: dict[int, int] = {}
         """When something last came over a link of each peer, in milliseconds since 1970."""
         self._source = source
@@ -100,7 +105,7 @@ class Peering:
 
     def take(self, each: PeerInput, now: float, wall_ms: int) -> None:
         """Something came of a link. `now` in seconds that only rise."""
-        self._wall_ms = wall_ms
+        self._wall_ms, self.verifier.now_s = wall_ms, now
         now_ms = round(now * 1000)
         match each:
             case Connected(link):
@@ -111,8 +116,10 @@ class Peering:
                 self.replicator.log_read(link, origin, frames, now_ms)
             case ChunkRead(link, chunk):
                 self._effects.append(Send(link, chunk))
-            case Counted(sums):
-                self.gossip.counted(sums)
+            case Surveyed(then, found):
+                then(found)
+            case VerifyAsked(done):
+                self.verifier.ask(done)
             case Received(link, message):
                 self._received(link, message, now_ms)
                 self.heard[self._peer(link)] = wall_ms
@@ -121,9 +128,16 @@ class Peering:
         match message:
             case Hello():
                 self._greeted(link, message, now_ms)
+            case Goodbye(reason, text):
+                log.warning("a peer ends the link", reason=reason, message=text)
+                self._effects.append(Close(link, reason, text, final=reason in FINAL))
+            case _ if not self._peer(link):
+                pass  # it has not greeted, or was turned away: it is told nothing, and nothing is taken of it
             case Digest():
-                self._effects += self.gossip.heard(self._peer(link), message, self._wall_ms)
+                self.verifier.heard(link, self._peer(link), message, self._wall_ms)
                 self.replicator.received(link, Ack(message.vector), now_ms)
+            case DigestRequest() | Inspect() | Inspected():
+                self.verifier.received(link, message)
             case Ask():
                 self._asked(link, message)
             case AskAnswer(number, granted, seq):
@@ -134,9 +148,6 @@ class Peering:
             case SnapshotChunk():
                 if self.installer is not None:
                     self.installer.received(message)
-            case Goodbye(reason, text):
-                log.warning("a peer ends the link", reason=reason, message=text)
-                self._effects.append(Close(link, reason, text, final=reason in FINAL))
             case _:
                 self.replicator.received(link, message, now_ms)
 
@@ -145,6 +156,7 @@ class Peering:
         now_ms = round(now * 1000)
         self.replicator.tick(now_ms)
         self.desk.tick(now_ms)
+        self.verifier.tick(now)
         self._seek_rows(now_ms)
         if self.installer is not None and self._may_settle(self.installer):
             self._settle_in()
@@ -156,11 +168,6 @@ class Peering:
                 self._chores.append(Chore(moves))
 
     # ---------------------------------------------------------------------------------------- peers' frames
-
-    @property
-    def linked(self) -> bool:
-        """Whether there is any link."""
-        return bool(self.replicator.links)
 
     def busy(self, may_apply: bool) -> bool:
         """Whether there is something to do at once; what peers send is not while it finds no room."""
@@ -194,7 +201,7 @@ class Peering:
             self.desk.reached(frame.origin, frame.last)
         if view.members:
             self._note_members(view)
-        self.balancer.sold(changes.stock, view.stock, self._wall_ms)
+        self.balancer.sold(changes.stock, self._wall_ms)
         self._chores += [Chore(Settle(order_id)) for order_id in view.unsettled]
         for key in view.arrived:
             self._arrived(key)
@@ -207,6 +214,11 @@ class Peering:
         self._fresh[key] = None
 
     # -------------------------------------------------------------------------------------------- questions
+
+    @property
+    def linked(self) -> bool:
+        """Whether there is any link."""
+        return bool(self.replicator.links)
 
     def replicated(self, seq: int) -> int:
         """How many peers have our events up to `seq` on disk."""
@@ -250,7 +262,7 @@ class Peering:
 
     def take_effects(self) -> list[Effect]:
         """What is to be done outside, after the commit."""
-        self._effects += self.replicator.take_effects()
+        self._effects += [*self.replicator.take_effects(), *self.verifier.take_effects()]
         for peer, ask in self.desk.take_sends():
             link = self.replicator.link_to(peer)
             if link is not None:
@@ -258,16 +270,7 @@ class Peering:
         effects, self._effects = self._effects, []
         return effects
 
-    # ------------------------------------------------------------------------------- counting, snapshots
-
-    @property
-    def wants_count(self) -> bool:
-        """Whether this very moment's state is to be counted for the digests."""
-        return self.installer is None and self.gossip.wants_count
-
-    def begin_count(self, reader: Reader, close: Callable[[], None]) -> None:
-        """Here it is."""
-        self._effects.append(self.gossip.begin_count(reader, close))
+    # ------------------------------------------------------------------------------------------ snapshots
 
     def _requested(self, link: int, request: SnapshotRequest) -> None:
         if request.table:
@@ -317,6 +320,7 @@ class Peering:
 
     def _settle_in(self) -> None:
         self.installer = None
+        self._show_members()
 
         def done(result: object) -> None:
             if isinstance(result, Refused):
@@ -361,13 +365,14 @@ class Peering:
         self._show_members()
 
     def _show_members(self) -> None:
-        self.proof.active = len(self.members) > 1
+        self.proof.active = len(self.members) > 1 and self.installer is None
         self._effects.append(self._members.roster())
 
     # ----------------------------------------------------------------------------------------------- links
 
     def _closed(self, link: int, now_ms: int) -> None:
         peer = self._peer(link)
+        self.verifier.closed(link)
         self.replicator.closed(link)
         if peer and self.replicator.link_to(peer) is None:
             self.desk.lost(peer, now_ms)

@@ -7,34 +7,19 @@ with every order, so it is hashed only when its bucket is about to be compared.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-import structlog
-
-from tallystick.core.codec import encode
-from tallystick.core.digest import BUCKETS, Digests, bucket_of, differing, hash_record
-from tallystick.core.members import node_name
+from tallystick.core.digest import BUCKETS, PAIR_BYTES, Digests, bucket_of, differing
 from tallystick.core.replica.outcome import EntryKind
-from tallystick.core.replica.view import View, decode_document
+from tallystick.core.replica.view import View
 from tallystick.core.stock.rights import Stock
-from tallystick.node.source import load_stock
-from tallystick.store.port import Table
-from tallystick.store.reader import Reader
-
-log = structlog.get_logger("proof")
+from tallystick.node.surveying import StaleStock, Sums, hash_payload, name_of
 
 ROUND_BUCKETS = 128
-"""How many buckets one round tells: 4 KiB. A node goes through all of them in 32 rounds."""
+"""How many buckets one round tells: 4 KiB. A node goes through all of them in 32 rounds to each peer."""
 ROOT_STALE_MAX = 2_000
 """Stock items that may be hashed at once to name the whole state."""
-KINDS: Mapping[Table, EntryKind] = {
-    Table.ORDERS: EntryKind.ORDER,
-    Table.STOCK: EntryKind.STOCK,
-    Table.RECEIPTS: EntryKind.BOOKING,
-    Table.DOCUMENTS: EntryKind.DOCUMENT,
-    Table.MEMBERS: EntryKind.MEMBER,
-}
 
 
 class Finding(NamedTuple):
@@ -66,22 +51,25 @@ class Proof:
         """Peer → since 1970, when a round of its was last found equal to ours."""
         self.findings: dict[Finding, None] = {}
         self._before = before
-        self._stale: dict[int, dict[bytes, Stock]] = {}
-        self._next = 0
+        self._stale: dict[int, dict[bytes, StaleStock]] = {}
+        self._next: dict[int, int] = {}
 
     def committed(self, changes: Changes) -> None:
         """These are on disk."""
         self.digests.touch(changes.touches)
         for bucket, before, after in changes.records:
             self.digests.change(bucket, before, after)
-        for key, stock in changes.stock:
-            self._stale.setdefault(bucket_of(EntryKind.STOCK, key), {}).setdefault(key, stock)
+        for key, was, now in changes.stock:
+            bucket = bucket_of(EntryKind.STOCK, key)
+            stale = self._stale.setdefault(bucket, {})
+            known = stale.get(key)
+            stale[key] = StaleStock(bucket, key, was if known is None else known.before, now)
 
     def changes(self, view: View) -> Changes:
         """What `view` changes, worked out before it is written."""
         if not self.active:
             return Changes(view.touches, [], [])
-        stock = [(key, self._before.stock(key)) for key in view.stock]
+        stock = [(key, self._before.stock(key), after) for key, after in view.stock.items()]
         records = [*_orders(view)]
         for kind, rows, before in (
             (EntryKind.BOOKING, view.bookings, self._before.booking),
@@ -91,7 +79,8 @@ class Proof:
             for key, payload in rows.items():
                 name = name_of(kind, key)
                 bucket = bucket_of(kind, name)
-                records.append((bucket, _hash(kind, name, before(key)), _hash(kind, name, payload)))
+                was, now = hash_payload(kind, name, before(key)), hash_payload(kind, name, payload)
+                records.append((bucket, was, now))
         return Changes(view.touches, records, stock)
 
     def restart(self, touched: bytes) -> None:
@@ -109,17 +98,24 @@ class Proof:
         self.digests.add_held(sums)
         self.counted = True
 
-    def tell(self) -> tuple[int, bytes]:
-        """The buckets of the next round: the first of them, and their sums."""
-        first = self._next
-        self._next = (first + ROUND_BUCKETS) % BUCKETS
-        return first, self._pairs(first, ROUND_BUCKETS)
+    def kept(self) -> Sums | None:
+        """The second sums at this moment; None if not all is in them."""
+        if not self.counted:
+            return None
+        return Sums([*self.digests.held], [each for stale in self._stale.values() for each in stale.values()])
+
+    def tell(self, peer: int) -> tuple[int, bytes]:
+        """The buckets of the next round for a peer: the first of them, and their sums. Each peer is told all
+        of them in turn."""
+        first = self._next.get(peer, 0)
+        self._next[peer] = (first + ROUND_BUCKETS) % BUCKETS
+        return first, self.pairs(first, ROUND_BUCKETS)
 
     def hear(self, peer: int, first: int, theirs: bytes, now_ms: int) -> list[Finding]:
         """A peer's round; answers what is new to us and wrong."""
         if not self.counted or not theirs or not 0 <= first < BUCKETS:
             return []
-        ours = self._pairs(first, len(theirs) // 32)
+        ours = self.pairs(first, len(theirs) // PAIR_BYTES)
         compared = [*differing(ours, theirs)]
         wrong = [Finding(peer, first + place) for place, differs in compared if differs]
         if compared and not wrong:
@@ -135,16 +131,17 @@ class Proof:
         self._refresh([*self._stale])
         return self.digests.root()
 
-    def _pairs(self, first: int, count: int) -> bytes:
+    def pairs(self, first: int, count: int) -> bytes:
+        """Both sums of `count` buckets from the first on; nothing while they are being counted."""
+        if not self.counted:
+            return b""
         self._refresh(bucket for bucket in range(first, first + count) if bucket in self._stale)
         return self.digests.pairs(first, count)
 
     def _refresh(self, buckets: Iterable[int]) -> None:
         """Hash the stock of these buckets that has changed since the last time."""
         for bucket in buckets:
-            for key, before in self._stale.pop(bucket).items():
-                after = self._before.stock(key)
-                self.digests.change(bucket, _hash_stock(key, before), _hash_stock(key, after))
+            self.digests.held[bucket] += sum(each.change for each in self._stale.pop(bucket).values())
 
 
 class Changes(NamedTuple):
@@ -152,45 +149,11 @@ class Changes(NamedTuple):
 
     touches: list[tuple[int, int]]
     records: list[tuple[int, int, int]]
-    stock: list[tuple[bytes, Stock]]
-
-
-def name_of(kind: EntryKind, key: bytes) -> bytes:
-    """A record's name in frames, by its key in the table."""
-    return node_name(int.from_bytes(key)).encode() if kind is EntryKind.MEMBER else key
-
-
-def records_in(reader: Reader) -> Iterable[tuple[Table, bytes, int, int]]:
-    """(table, key, bucket, hash) of everything that the digests cover."""
-    for table, kind in KINDS.items():
-        for key, value in reader.scan(table):
-            name = name_of(kind, key)
-            payload = bytes(value) if isinstance(value, bytes) else encode(load_stock(value))
-            yield table, key, bucket_of(kind, name), _hash(kind, name, payload)
-
-
-def count(reader: Reader) -> list[int]:
-    """The second sums of all buckets, from the bytes."""
-    sums = [0] * BUCKETS
-    for _, _, bucket, hashed in records_in(reader):
-        sums[bucket] += hashed
-    return sums
+    stock: list[tuple[bytes, Stock, Stock]]
+    """(key, before, after)."""
 
 
 def _orders(view: View) -> Iterable[tuple[int, int, int]]:
     kind, loaded = EntryKind.ORDER, view.loaded
     for key, payload in view.orders.items():
-        yield bucket_of(kind, key), _hash(kind, key, loaded.get(key)), _hash(kind, key, payload)
-
-
-def _hash(kind: EntryKind, name: bytes, payload: bytes | None) -> int:
-    if payload is None:
-        return 0
-    if kind is EntryKind.DOCUMENT:
-        # Equal documents may differ in pycrdt's bytes: what they are made of must be the same.
-        payload = encode(decode_document(payload).updates)
-    return hash_record(kind, name, payload)
-
-
-def _hash_stock(key: bytes, stock: Stock) -> int:
-    return hash_record(EntryKind.STOCK, key, encode(stock)) if stock.rows else 0
+        yield bucket_of(kind, key), hash_payload(kind, key, loaded.get(key)), hash_payload(kind, key, payload)

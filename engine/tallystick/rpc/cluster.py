@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from tallystick.core.errors import InvalidField, WrongState
 from tallystick.core.invitations import invite
 from tallystick.core.members import Member, node_name
 from tallystick.node.identity import Identity
+from tallystick.node.inputs import VerifyAsked
+from tallystick.node.surveying import Verdict
 from tallystick.rpc.links import Links
 from tallystick.rpc.messages import timestamp
 from tallystick.rpc.services import Shell
@@ -27,12 +30,14 @@ VALID_S_MIN, VALID_S_MAX = 60, 30 * 86_400
 def cluster_handlers(
     shell: Shell, links: Links, identity: Identity
 ) -> Mapping[str, grpc.RpcMethodHandler[Any, Any]]:
-    """The service's methods: answered at once, by what is in memory, however many calls are in flight."""
+    """The service's methods. All but Verify are answered at once, by what is in memory, however many calls
+    are in flight."""
     desk = _Desk(shell, links, identity)
     return {
         "GetStatus": shell.unary_status(pb.GetStatusRequest, desk.get_status),
         "ListMembers": shell.unary_status(pb.ListMembersRequest, desk.list_members),
         "CreateInvitation": shell.unary_status(pb.CreateInvitationRequest, desk.create_invitation),
+        "Verify": shell.unary_task(pb.VerifyRequest, desk.verify),
     }
 
 
@@ -105,6 +110,36 @@ class _Desk:
         """Events written here (orders, most of them) that are on no other disk yet, as far as known."""
         acked = max(self._peering.replicator.acked.values(), default=0)
         return max(0, self._driver.head.seq - acked)
+
+    async def verify(self, _: pb.VerifyRequest) -> pb.VerifyResponse:
+        """Everything read, and compared with the peers that can be reached."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[Verdict] = loop.create_future()
+
+        def settle(verdict: Verdict) -> None:
+            if not found.done():  # the caller may be gone
+                found.set_result(verdict)
+
+        def done(verdict: Verdict) -> None:
+            loop.call_soon_threadsafe(settle, verdict)
+
+        self._shell.engine.tell(VerifyAsked(done))
+        verdict = await found
+        return pb.VerifyResponse(
+            records=verdict.records,
+            differences=[
+                pb.Difference(
+                    node=node_name(each.peer) if each.peer else "",
+                    table=each.table,
+                    record=each.record,
+                    problem=each.problem,
+                )
+                for each in verdict.differences
+            ],
+            compared=map(node_name, verdict.compared),
+            unreachable=map(node_name, verdict.unreachable),
+            in_motion=verdict.in_motion,
+        )
 
     def _digest(self) -> bytes:
         """The name of the whole state, if it is that of now."""

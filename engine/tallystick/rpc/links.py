@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
 import grpc
@@ -19,21 +19,19 @@ from tallystick.core.members import node_name
 from tallystick.core.replication.effects import (
     Alarm,
     Close,
-    Count,
     Effect,
     Linked,
     ReadChunk,
     ReadLog,
     Roster,
     Settled,
+    Survey,
 )
 from tallystick.node.engine import Engine, Said
-from tallystick.node.inputs import ChunkRead, Closed, Connected, Counted, LogRead
+from tallystick.node.inputs import ChunkRead, Closed, Connected, LogRead, Surveyed
 from tallystick.node.logreading import read_log
-from tallystick.node.proving import count
 from tallystick.node.snapshots import read_chunk
 from tallystick.rpc.wire import Bytes
-from tallystick.store.reader import Reader
 
 log = structlog.get_logger("links")
 
@@ -98,6 +96,8 @@ class Links:
         self._made = 0
         self._changed = asyncio.Event()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="peers")
+        self._surveys = ThreadPoolExecutor(1, thread_name_prefix="surveys")
+        self._closing = False
         self.problems: dict[int, str] = {}
         """Peer → why there is no link, if there is a reason to name."""
         self.stopped: set[int] = set()
@@ -122,8 +122,8 @@ class Links:
                     self._read(read_log, effect, lambda e, found: LogRead(e.link, e.origin, found))
                 case ReadChunk(number):
                     self._read(_chunk, effect, lambda e, found: ChunkRead(e.link, found))
-                case Count(reader, close):
-                    self._pool.submit(self._count, reader, close)
+                case Survey():
+                    self._survey(effect)
                 case Linked(number, peer):
                     self._note_linked(number, peer)
                 case Roster(peers):
@@ -157,14 +157,20 @@ class Links:
         self._seed = asyncio.create_task(self._keep_dialling(lambda: None if self._linked else address))
 
     async def close(self) -> None:
-        """End all links."""
+        """End all links. What the engine wants after this is not done any more."""
+        self._closing = True
         tasks = [*self._dialers.values(), *([self._seed] if self._seed else [])]
         for task in tasks:
             task.cancel()
         for link in [*self._links.values()]:
             link.end()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.to_thread(self._shut_down)
+
+    def _shut_down(self) -> None:
+        """Finish what is being read: snapshots must not outlive the store."""
         self._pool.shutdown()
+        self._surveys.shutdown()
 
     async def _run(self, stream: _Stream) -> None:
         """One connection, until either side ends it."""
@@ -290,11 +296,19 @@ class Links:
                 self.refused.set_result((close.reason, close.message))
         link.end()
 
-    def _count(self, reader: Reader, close: Callable[[], None]) -> None:
-        try:
-            self._engine.tell(Counted(count(reader)))
-        finally:
-            close()
+    def _survey(self, survey: Survey) -> None:
+        """Read everything: not in the thread in which links are served, as it may take long."""
+
+        def work() -> None:
+            try:
+                self._engine.tell(Surveyed(survey.then, survey.work(survey.reader)))
+            finally:
+                survey.close()
+
+        if self._closing:
+            survey.close()
+        else:
+            self._surveys.submit(work).add_done_callback(_report)
 
     def _read(self, read: Callable[..., Any], effect: Any, wrap: Callable[[Any, Any], Any]) -> None:
         """Read from the store in a thread of its own, and hand what was found to the engine."""
@@ -303,7 +317,15 @@ class Links:
             with self._engine.store.read() as reader:
                 self._engine.tell(wrap(effect, read(reader, effect)))
 
-        self._pool.submit(work)
+        if not self._closing:
+            self._pool.submit(work).add_done_callback(_report)
+
+
+def _report(done: Future[None]) -> None:
+    """Nobody waits for what is read in a thread: what goes wrong there must not be lost."""
+    problem = done.exception()
+    if problem is not None:
+        log.error("reading for a peer failed", problem=repr(problem), exc_info=problem)
 
 
 def _chunk(reader: Any, effect: ReadChunk) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn, cast
 
@@ -126,6 +126,34 @@ class Shell:
             return await abort(context, failed)
 
         return grpc.unary_unary_rpc_method_handler(handle)
+
+    def unary_task(
+        self, request: Any, answer: Callable[[Any], Awaitable[Any]]
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """A handler that may take its time: a node that stops does not wait for it."""
+
+        async def handle(data: bytes, context: Context) -> bytes:
+            try:
+                with self.admitted():
+                    found = await self._until_stopping(answer(parse(request, data)))
+                    return bytes(found.SerializeToString())
+            except Refused as refusal:
+                failed = status_of(refusal)
+            return await abort(context, failed)
+
+        return grpc.unary_unary_rpc_method_handler(handle)
+
+    async def _until_stopping(self, task: Awaitable[Any]) -> Any:
+        """Raises Stopping."""
+        work, stop = asyncio.ensure_future(task), asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait((work, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not work.done():
+                raise Stopping
+            return work.result()
+        finally:
+            work.cancel()
+            stop.cancel()
 
     def unary_read(self, read: Read) -> grpc.RpcMethodHandler[Any, Any]:
         """A handler that reads one committed state."""

@@ -111,11 +111,16 @@ _TO_WIRE: Mapping[type, tuple[str, Callable[[Any], Any]]] = {
         ),
     ),
     core.Goodbye: ("goodbye", lambda m: pb.Goodbye(reason=m.reason, message=m.message)),
-    core.Inspect: ("inspect", lambda m: pb.Inspect(bucket=m.bucket)),
+    core.DigestRequest: (
+        "digest_request",
+        lambda m: pb.DigestRequest(first_bucket=m.first_bucket, count=m.buckets),
+    ),
+    core.Inspect: ("inspect", lambda m: pb.Inspect(buckets=m.buckets)),
     core.Inspected: (
         "inspected",
         lambda m: pb.Inspected(
-            bucket=m.bucket,
+            buckets=m.buckets,
+            touched=m.touched,
             records=[pb.InspectedRecord(table=t, key=k, digest=d) for t, k, d in m.records],
             truncated=m.truncated,
         ),
@@ -151,8 +156,9 @@ _FROM_WIRE: Mapping[str, Callable[[Any], core.Message]] = {
         m.table, tuple((row.key, row.value) for row in m.rows), _vector(m.vector), m.last, m.touched
     ),
     "goodbye": lambda m: core.Goodbye(m.reason, m.message),
-    "inspect": lambda m: core.Inspect(m.bucket),
+    "digest_request": lambda m: core.DigestRequest(m.first_bucket, m.count),
+    "inspect": lambda m: core.Inspect(tuple(m.buckets)),
     "inspected": lambda m: core.Inspected(
-        m.bucket, tuple((r.table, r.key, r.digest) for r in m.records), m.truncated
+        tuple(m.buckets), m.touched, tuple((r.table, r.key, r.digest) for r in m.records), m.truncated
     ),
 }

@@ -133,9 +133,9 @@ class Pieces:
 
 
 class BatchJob(Job):
-    """One message of a PlaceOrders stream, or a piece of one. `sink` gets each answer, on the loop,
-    whether it is the message's last, and whether it makes room for another one; `aside` is called in the engine thread, once, when the message is
-    done but for orders that wait for tokens."""
+    """One message of a PlaceOrders stream, or a piece of one. `sink` gets each answer, on the loop, whether
+    it is the message's last, and whether it makes room for another one; `aside` is called in the engine
+    thread, once, when the message is done but for orders that wait for tokens."""
 
     __slots__ = (
         *("_aside", "_data", "_deadline", "_full", "_gone", "_last", "_numbers", "_pieces", "_replicas"),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from heapq import merge
 
 from tallystick.store.dirty import MISSING, Layer, Layers, look_up
-from tallystick.store.port import LAZY, Snapshot, Table
+from tallystick.store.port import LAZY, CorruptRecord, Snapshot, Table
 from tallystick.store.record import unpack
 
 Row = tuple[bytes, object]
@@ -45,6 +45,11 @@ class Reader:
             return stored
         return _overlay(stored, self._dirty(table, start, stop, reverse), reverse)
 
+    def examine(self, table: Table) -> Iterator[Row]:
+        """All rows as `scan` has them, but the value of one that has rotted is the CorruptRecord."""
+        stored = ((key, _looked_at(table, key, value)) for key, value in self._snapshot.scan(table))
+        return _overlay(stored, self._dirty(table, None, None, False), False) if table in LAZY else stored
+
     def _stored(self, table: Table, start: bytes | None, stop: bytes | None, reverse: bool) -> Iterator[Row]:
         for key, value in self._snapshot.scan(table, start, stop, reverse):
             yield key, unpack(table, key, value)
@@ -57,6 +62,13 @@ class Reader:
             if key != previous:
                 yield key, look_up(self._layers, table, key)
                 previous = key
+
+
+def _looked_at(table: Table, key: bytes, value: bytes) -> object:
+    try:
+        return unpack(table, key, value)
+    except CorruptRecord as rot:
+        return rot
 
 
 def _keys_between(

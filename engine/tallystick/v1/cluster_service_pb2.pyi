@@ -378,8 +378,11 @@ class VerifyResponse(_message.Message):
     DIFFERENCES_FIELD_NUMBER: _builtins.int
     COMPARED_FIELD_NUMBER: _builtins.int
     UNREACHABLE_FIELD_NUMBER: _builtins.int
+    IN_MOTION_FIELD_NUMBER: _builtins.int
     records: _builtins.int
     """Records read."""
+    in_motion: _builtins.int
+    """Buckets, of 4,096 a peer, that changed all the time and so could not be compared: 0 is a full proof."""
     @_builtins.property
     def differences(self) -> _containers.RepeatedCompositeFieldContainer[Global___Difference]: ...
     @_builtins.property
@@ -395,10 +398,11 @@ class VerifyResponse(_message.Message):
         differences: _abc.Iterable[Global___Difference] | None = ...,
         compared: _abc.Iterable[_builtins.str] | None = ...,
         unreachable: _abc.Iterable[_builtins.str] | None = ...,
+        in_motion: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "differences", b"differences", "records", b"records", "unreachable", b"unreachable"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compared", b"compared", "differences", b"differences", "in_motion", b"in_motion", "records", b"records", "unreachable", b"unreachable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -418,7 +422,7 @@ class Difference(_message.Message):
     """The peer that has it otherwise; empty: this node's own digests do not fit its records."""
     table: _builtins.str
     record: _builtins.str
-    """As text where it is text: an order id, a sku."""
+    """An order id, sku@location, a receipt's id, a node; or the bucket, where no record could be named."""
     problem: _builtins.str
     def __init__(
         self,

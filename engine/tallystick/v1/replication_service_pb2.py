@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tallystick/v1/replication_service.proto\x12\rtallystick.v1\x1a\x1cgoogle/api/annotations.proto\">\n\x0f\x45xchangeRequest\x12+\n\x07message\x18\x01 \x01(\x0b\x32\x1a.tallystick.v1.PeerMessage\"?\n\x10\x45xchangeResponse\x12+\n\x07message\x18\x01 \x01(\x0b\x32\x1a.tallystick.v1.PeerMessage\"\xa2\x04\n\x0bPeerMessage\x12%\n\x05hello\x18\x01 \x01(\x0b\x32\x14.tallystick.v1.HelloH\x00\x12\'\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x15.tallystick.v1.FramesH\x00\x12!\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x12.tallystick.v1.AckH\x00\x12\'\n\x06\x64igest\x18\x04 \x01(\x0b\x32\x15.tallystick.v1.DigestH\x00\x12#\n\x04want\x18\x05 \x01(\x0b\x32\x13.tallystick.v1.WantH\x00\x12!\n\x03\x61sk\x18\x06 \x01(\x0b\x32\x12.tallystick.v1.AskH\x00\x12.\n\nask_answer\x18\x07 \x01(\x0b\x32\x18.tallystick.v1.AskAnswerH\x00\x12:\n\x10snapshot_request\x18\x08 \x01(\x0b\x32\x1e.tallystick.v1.SnapshotRequestH\x00\x12\x36\n\x0esnapshot_chunk\x18\t \x01(\x0b\x32\x1c.tallystick.v1.SnapshotChunkH\x00\x12)\n\x07goodbye\x18\n \x01(\x0b\x32\x16.tallystick.v1.GoodbyeH\x00\x12)\n\x07inspect\x18\x0b \x01(\x0b\x32\x16.tallystick.v1.InspectH\x00\x12-\n\tinspected\x18\x0c \x01(\x0b\x32\x18.tallystick.v1.InspectedH\x00\x42\x06\n\x04kind\"@\n\x0bVectorEntry\x12\x0f\n\x07replica\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"\xe7\x01\n\x05Hello\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0f\n\x07replica\x18\x02 \x01(\x04\x12\x0c\n\x04\x62oot\x18\x03 \x01(\x04\x12\x14\n\x0cprotocol_min\x18\x04 \x01(\r\x12\x14\n\x0cprotocol_max\x18\x05 \x01(\r\x12\r\n\x05kinds\x18\x06 \x03(\r\x12*\n\x06vector\x18\x07 \x03(\x0b\x32\x1a.tallystick.v1.VectorEntry\x12\x0e\n\x06region\x18\x08 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\t \x01(\t\x12\x12\n\ninvitation\x18\n \x01(\t\x12\x12\n\ninstalling\x18\x0b \x01(\x08\"\x18\n\x06\x46rames\x12\x0e\n\x06\x66rames\x18\x01 \x03(\x0c\"1\n\x03\x41\x63k\x12*\n\x06vector\x18\x01 \x03(\x0b\x32\x1a.tallystick.v1.VectorEntry\"\x83\x01\n\x06\x44igest\x12*\n\x06vector\x18\x01 \x03(\x0b\x32\x1a.tallystick.v1.VectorEntry\x12\x14\n\x0c\x66irst_bucket\x18\x02 \x01(\r\x12\x0f\n\x07\x62uckets\x18\x03 \x01(\x0c\x12&\n\x07\x64\x65mands\x18\x04 \x03(\x0b\x32\x15.tallystick.v1.Demand\"A\n\x06\x44\x65mand\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x18\n\x10units_per_second\x18\x03 \x01(\x02\"7\n\x04Want\x12\x0e\n\x06origin\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\r\n\x05until\x18\x03 \x01(\x04\"F\n\x03\x41sk\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08location\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\">\n\tAskAnswer\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0f\n\x07granted\x18\x02 \x01(\x03\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"/\n\x0fSnapshotRequest\x12\r\n\x05table\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x0c\"\x93\x01\n\rSnapshotChunk\x12\r\n\x05table\x18\x01 \x01(\t\x12(\n\x04rows\x18\x02 \x03(\x0b\x32\x1a.tallystick.v1.SnapshotRow\x12*\n\x06vector\x18\x03 \x03(\x0b\x32\x1a.tallystick.v1.VectorEntry\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12\x0f\n\x07touched\x18\x05 \x01(\x0c\")\n\x0bSnapshotRow\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"*\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"\x19\n\x07Inspect\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\r\"_\n\tInspected\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\r\x12/\n\x07records\x18\x02 \x03(\x0b\x32\x1e.tallystick.v1.InspectedRecord\x12\x11\n\ttruncated\x18\x03 \x01(\x08\"=\n\x0fInspectedRecord\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x32\x8a\x01\n\x12ReplicationService\x12t\n\x08\x45xchange\x12\x1e.tallystick.v1.ExchangeRequest\x1a\x1f.tallystick.v1.ExchangeResponse\"#\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/replication:exchange:\x01*(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'tallystick/v1/replication_service.proto\x12\rtallystick.v1\x1a\x1cgoogle/api/annotations.proto\">\n\x0f\x45xchangeRequest\x12+\n\x07message\x18\x01 \x01(\x0b\x32\x1a.tallystick.v1.PeerMessage\"?\n\x10\x45xchangeResponse\x12+\n\x07message\x18\x01 \x01(\x0b\x32\x1a.tallystick.v1.PeerMessage\"\xda\x04\n\x0bPeerMessage\x12%\n\x05hello\x18\x01 \x01(\x0b\x32\x14.tallystick.v1.HelloH\x00\x12\'\n\x06\x66rames\x18\x02 \x01(\x0b\x32\x15.tallystick.v1.FramesH\x00\x12!\n\x03\x61\x63k\x18\x03 \x01(\x0b\x32\x12.tallystick.v1.AckH\x00\x12\'\n\x06\x64igest\x18\x04 \x01(\x0b\x32\x15.tallystick.v1.DigestH\x00\x12#\n\x04want\x18\x05 \x01(\x0b\x32\x13.tallystick.v1.WantH\x00\x12!\n\x03\x61sk\x18\x06 \x01(\x0b\x32\x12.tallystick.v1.AskH\x00\x12.\n\nask_answer\x18\x07 \x01(\x0b\x32\x18.tallystick.v1.AskAnswerH\x00\x12:\n\x10snapshot_request\x18\x08 \x01(\x0b\x32\x1e.tallystick.v1.SnapshotRequestH\x00\x12\x36\n\x0esnapshot_chunk\x18\t \x01(\x0b\x32\x1c.tallystick.v1.SnapshotChunkH\x00\x12)\n\x07goodbye\x18\n \x01(\x0b\x32\x16.tallystick.v1.GoodbyeH\x00\x12)\n\x07inspect\x18\x0b \x01(\x0b\x32\x16.tallystick.v1.InspectH\x00\x12-\n\tinspected\x18\x0c \x01(\x0b\x32\x18.tallystick.v1.InspectedH\x00\x12\x36\n\x0e\x64igest_request\x18\r \x01(\x0b\x32\x1c.tallystick.v1.DigestRequestH\x00\x42\x06\n\x04kind\"@\n\x0bVectorEntry\x12\x0f\n\x07replica\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\"\xe7\x01\n\x05Hello\x12\x0f\n\x07\x63luster\x18\x01 \x01(\t\x12\x0f\n\x07replica\x18\x02 \x01(\x04\x12\x0c\n\x04\x62oot\x18\x03 \x01(\x04\x12\x14\n\x0cprotocol_min\x18\x04 \x01(\r\x12\x14\n\x0cprotocol_max\x18\x05 \x01(\r\x12\r\n\x05kinds\x18\x06 \x03(\r\x12*\n\x06vector\x18\x07 \x03(\x0b\x32\x1a.tallystick.v1.VectorEntry\x12\x0e\n\x06region\x18\x08 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\t \x01(\t\x12\x12\n\ninvitation\x18\n \x01(\t\x12\x12\n\ninstalling\x18\x0b \x01(\x08\"\x18\n\x06\x46rames\x12\x0e\n\x06\x66rames\x18\x01 \x03(\x0c\"1\n\x03\x41\x63k\x12*\n\x06vector\x18\x01 \x03(\x0b\x32\x1a.tallystick.v1.VectorEntry\"\x83\x01\n\x06\x44igest\x12*\n\x06vector\x18\x01 \x03(\x0b\x32\x1a.tallystick.v1.VectorEntry\x12\x14\n\x0c\x66irst_bucket\x18\x02 \x01(\r\x12\x0f\n\x07\x62uckets\x18\x03 \x01(\x0c\x12&\n\x07\x64\x65mands\x18\x04 \x03(\x0b\x32\x15.tallystick.v1.Demand\"A\n\x06\x44\x65mand\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08location\x18\x02 \x01(\t\x12\x18\n\x10units_per_second\x18\x03 \x01(\x02\"7\n\x04Want\x12\x0e\n\x06origin\x18\x01 \x01(\x04\x12\x10\n\x08sequence\x18\x02 \x01(\x04\x12\r\n\x05until\x18\x03 \x01(\x04\"F\n\x03\x41sk\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0b\n\x03sku\x18\x02 \x01(\t\x12\x10\n\x08location\x18\x03 \x01(\t\x12\x10\n\x08quantity\x18\x04 \x01(\x03\">\n\tAskAnswer\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0f\n\x07granted\x18\x02 \x01(\x03\x12\x10\n\x08sequence\x18\x03 \x01(\x04\"/\n\x0fSnapshotRequest\x12\r\n\x05table\x18\x01 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\x0c\"\x93\x01\n\rSnapshotChunk\x12\r\n\x05table\x18\x01 \x01(\t\x12(\n\x04rows\x18\x02 \x03(\x0b\x32\x1a.tallystick.v1.SnapshotRow\x12*\n\x06vector\x18\x03 \x03(\x0b\x32\x1a.tallystick.v1.VectorEntry\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12\x0f\n\x07touched\x18\x05 \x01(\x0c\")\n\x0bSnapshotRow\x12\x0b\n\x03key\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"*\n\x07Goodbye\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\"4\n\rDigestRequest\x12\x14\n\x0c\x66irst_bucket\x18\x01 \x01(\r\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"\x1a\n\x07Inspect\x12\x0f\n\x07\x62uckets\x18\x01 \x03(\r\"q\n\tInspected\x12\x0f\n\x07\x62uckets\x18\x01 \x03(\r\x12\x0f\n\x07touched\x18\x02 \x01(\x0c\x12/\n\x07records\x18\x03 \x03(\x0b\x32\x1e.tallystick.v1.InspectedRecord\x12\x11\n\ttruncated\x18\x04 \x01(\x08\"=\n\x0fInspectedRecord\x12\r\n\x05table\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x32\x8a\x01\n\x12ReplicationService\x12t\n\x08\x45xchange\x12\x1e.tallystick.v1.ExchangeRequest\x1a\x1f.tallystick.v1.ExchangeResponse\"#\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/replication:exchange:\x01*(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,39 +39,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXCHANGERESPONSE']._serialized_start=152
   _globals['_EXCHANGERESPONSE']._serialized_end=215
   _globals['_PEERMESSAGE']._serialized_start=218
-  _globals['_PEERMESSAGE']._serialized_end=764
-  _globals['_VECTORENTRY']._serialized_start=766
-  _globals['_VECTORENTRY']._serialized_end=830
-  _globals['_HELLO']._serialized_start=833
-  _globals['_HELLO']._serialized_end=1064
-  _globals['_FRAMES']._serialized_start=1066
-  _globals['_FRAMES']._serialized_end=1090
-  _globals['_ACK']._serialized_start=1092
-  _globals['_ACK']._serialized_end=1141
-  _globals['_DIGEST']._serialized_start=1144
-  _globals['_DIGEST']._serialized_end=1275
-  _globals['_DEMAND']._serialized_start=1277
-  _globals['_DEMAND']._serialized_end=1342
-  _globals['_WANT']._serialized_start=1344
-  _globals['_WANT']._serialized_end=1399
-  _globals['_ASK']._serialized_start=1401
-  _globals['_ASK']._serialized_end=1471
-  _globals['_ASKANSWER']._serialized_start=1473
-  _globals['_ASKANSWER']._serialized_end=1535
-  _globals['_SNAPSHOTREQUEST']._serialized_start=1537
-  _globals['_SNAPSHOTREQUEST']._serialized_end=1584
-  _globals['_SNAPSHOTCHUNK']._serialized_start=1587
-  _globals['_SNAPSHOTCHUNK']._serialized_end=1734
-  _globals['_SNAPSHOTROW']._serialized_start=1736
-  _globals['_SNAPSHOTROW']._serialized_end=1777
-  _globals['_GOODBYE']._serialized_start=1779
-  _globals['_GOODBYE']._serialized_end=1821
-  _globals['_INSPECT']._serialized_start=1823
-  _globals['_INSPECT']._serialized_end=1848
-  _globals['_INSPECTED']._serialized_start=1850
-  _globals['_INSPECTED']._serialized_end=1945
-  _globals['_INSPECTEDRECORD']._serialized_start=1947
-  _globals['_INSPECTEDRECORD']._serialized_end=2008
-  _globals['_REPLICATIONSERVICE']._serialized_start=2011
-  _globals['_REPLICATIONSERVICE']._serialized_end=2149
+  _globals['_PEERMESSAGE']._serialized_end=820
+  _globals['_VECTORENTRY']._serialized_start=822
+  _globals['_VECTORENTRY']._serialized_end=886
+  _globals['_HELLO']._serialized_start=889
+  _globals['_HELLO']._serialized_end=1120
+  _globals['_FRAMES']._serialized_start=1122
+  _globals['_FRAMES']._serialized_end=1146
+  _globals['_ACK']._serialized_start=1148
+  _globals['_ACK']._serialized_end=1197
+  _globals['_DIGEST']._serialized_start=1200
+  _globals['_DIGEST']._serialized_end=1331
+  _globals['_DEMAND']._serialized_start=1333
+  _globals['_DEMAND']._serialized_end=1398
+  _globals['_WANT']._serialized_start=1400
+  _globals['_WANT']._serialized_end=1455
+  _globals['_ASK']._serialized_start=1457
+  _globals['_ASK']._serialized_end=1527
+  _globals['_ASKANSWER']._serialized_start=1529
+  _globals['_ASKANSWER']._serialized_end=1591
+  _globals['_SNAPSHOTREQUEST']._serialized_start=1593
+  _globals['_SNAPSHOTREQUEST']._serialized_end=1640
+  _globals['_SNAPSHOTCHUNK']._serialized_start=1643
+  _globals['_SNAPSHOTCHUNK']._serialized_end=1790
+  _globals['_SNAPSHOTROW']._serialized_start=1792
+  _globals['_SNAPSHOTROW']._serialized_end=1833
+  _globals['_GOODBYE']._serialized_start=1835
+  _globals['_GOODBYE']._serialized_end=1877
+  _globals['_DIGESTREQUEST']._serialized_start=1879
+  _globals['_DIGESTREQUEST']._serialized_end=1931
+  _globals['_INSPECT']._serialized_start=1933
+  _globals['_INSPECT']._serialized_end=1959
+  _globals['_INSPECTED']._serialized_start=1961
+  _globals['_INSPECTED']._serialized_end=2074
+  _globals['_INSPECTEDRECORD']._serialized_start=2076
+  _globals['_INSPECTEDRECORD']._serialized_end=2137
+  _globals['_REPLICATIONSERVICE']._serialized_start=2140
+  _globals['_REPLICATIONSERVICE']._serialized_end=2278
 # @@protoc_insertion_point(module_scope)

@@ -74,6 +74,7 @@ class PeerMessage(_message.Message):
     GOODBYE_FIELD_NUMBER: _builtins.int
     INSPECT_FIELD_NUMBER: _builtins.int
     INSPECTED_FIELD_NUMBER: _builtins.int
+    DIGEST_REQUEST_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___Hello: ...
     @_builtins.property
@@ -98,6 +99,8 @@ class PeerMessage(_message.Message):
     def inspect(self) -> Global___Inspect: ...
     @_builtins.property
     def inspected(self) -> Global___Inspected: ...
+    @_builtins.property
+    def digest_request(self) -> Global___DigestRequest: ...
     def __init__(
         self,
         *,
@@ -113,12 +116,13 @@ class PeerMessage(_message.Message):
         goodbye: Global___Goodbye | None = ...,
         inspect: Global___Inspect | None = ...,
         inspected: Global___Inspected | None = ...,
+        digest_request: Global___DigestRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "ask", b"ask", "ask_answer", b"ask_answer", "digest", b"digest", "frames", b"frames", "goodbye", b"goodbye", "hello", b"hello", "inspect", b"inspect", "inspected", b"inspected", "kind", b"kind", "snapshot_chunk", b"snapshot_chunk", "snapshot_request", b"snapshot_request", "want", b"want"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "ask", b"ask", "ask_answer", b"ask_answer", "digest", b"digest", "digest_request", b"digest_request", "frames", b"frames", "goodbye", b"goodbye", "hello", b"hello", "inspect", b"inspect", "inspected", b"inspected", "kind", b"kind", "snapshot_chunk", b"snapshot_chunk", "snapshot_request", b"snapshot_request", "want", b"want"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "ask", b"ask", "ask_answer", b"ask_answer", "digest", b"digest", "frames", b"frames", "goodbye", b"goodbye", "hello", b"hello", "inspect", b"inspect", "inspected", b"inspected", "kind", b"kind", "snapshot_chunk", b"snapshot_chunk", "snapshot_request", b"snapshot_request", "want", b"want"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ack", b"ack", "ask", b"ask", "ask_answer", b"ask_answer", "digest", b"digest", "digest_request", b"digest_request", "frames", b"frames", "goodbye", b"goodbye", "hello", b"hello", "inspect", b"inspect", "inspected", b"inspected", "kind", b"kind", "snapshot_chunk", b"snapshot_chunk", "snapshot_request", b"snapshot_request", "want", b"want"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "frames", "ack", "digest", "want", "ask", "ask_answer", "snapshot_request", "snapshot_chunk", "goodbye", "inspect", "inspected"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["hello", "frames", "ack", "digest", "want", "ask", "ask_answer", "snapshot_request", "snapshot_chunk", "goodbye", "inspect", "inspected", "digest_request"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -508,21 +512,48 @@ class Goodbye(_message.Message):
 Global___Goodbye: _TypeAlias = Goodbye  # noqa: Y015
 
 @_typing.final
-class Inspect(_message.Message):
-    """Please name what is in a bucket."""
+class DigestRequest(_message.Message):
+    """Please tell the digests of `count` buckets from the first on. A Digest answers; one without buckets says that
+    they are still being counted.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    BUCKET_FIELD_NUMBER: _builtins.int
-    bucket: _builtins.int
+    FIRST_BUCKET_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
+    first_bucket: _builtins.int
+    count: _builtins.int
     def __init__(
         self,
         *,
-        bucket: _builtins.int = ...,
+        first_bucket: _builtins.int = ...,
+        count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "first_bucket", b"first_bucket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DigestRequest: _TypeAlias = DigestRequest  # noqa: Y015
+
+@_typing.final
+class Inspect(_message.Message):
+    """Please name what is in these buckets."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def buckets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        buckets: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -532,24 +563,29 @@ Global___Inspect: _TypeAlias = Inspect  # noqa: Y015
 class Inspected(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    BUCKET_FIELD_NUMBER: _builtins.int
+    BUCKETS_FIELD_NUMBER: _builtins.int
+    TOUCHED_FIELD_NUMBER: _builtins.int
     RECORDS_FIELD_NUMBER: _builtins.int
     TRUNCATED_FIELD_NUMBER: _builtins.int
-    bucket: _builtins.int
+    touched: _builtins.bytes
+    """For each of them 16 bytes: the sum of what had touched it when it was read."""
     truncated: _builtins.bool
-    """More than an answer holds."""
+    """There are more than an answer holds: those after the last one are not named."""
+    @_builtins.property
+    def buckets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def records(self) -> _containers.RepeatedCompositeFieldContainer[Global___InspectedRecord]: ...
     def __init__(
         self,
         *,
-        bucket: _builtins.int = ...,
+        buckets: _abc.Iterable[_builtins.int] | None = ...,
+        touched: _builtins.bytes = ...,
         records: _abc.Iterable[Global___InspectedRecord] | None = ...,
         truncated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket", b"bucket", "records", b"records", "truncated", b"truncated"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "records", b"records", "touched", b"touched", "truncated", b"truncated"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -565,6 +601,7 @@ class InspectedRecord(_message.Message):
     table: _builtins.str
     key: _builtins.bytes
     digest: _builtins.bytes
+    """Empty: the record does not fit its checksum there."""
     def __init__(
         self,
         *,

@@ -1,7 +1,8 @@
 """What must hold over several regions, when each was audited by itself. Pure.
 
-Each region has answered like a node alone (`audit`): it knows every order, whoever took it, and the sums of all
-stock. Together they must say the same of every item, and what each may still sell must come to what is left.
+Each region has answered like a node alone (`audit`): it knows every order, whoever took it, and the sums of
+all stock. Together they must say the same of every item, and what each may still sell must come to what is
+left.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One import over several regions from end to end: goods in, traffic, a cut, convergence, the audit of each."""
+"""One import over several regions from end to end: goods in, traffic, a cut, convergence, all audits."""
 
 from __future__ import annotations
 
@@ -100,9 +100,11 @@ class Weather:
 async def _look_like(cluster: Cluster, is_so: Callable[[Statuses], bool], patience_s: float) -> Statuses:
     """The first look at which it is so; the last one if it was not in time."""
     until = perf_counter() + patience_s
-    while not is_so(statuses := await cluster.statuses()) and perf_counter() < until:
+    while True:
+        statuses = await cluster.statuses()
+        if is_so(statuses) or perf_counter() >= until:
+            return statuses
         await asyncio.sleep(_LOOK_S)
-    return statuses
 
 
 def _agreed(statuses: Statuses) -> bool:

@@ -122,6 +122,7 @@ class Difference(Value, frozen=True, kw_only=True):
     """The peer that has it otherwise; empty: the node's own digests do not fit its records."""
     table: str
     record: str
+    """An order id, sku@location, a receipt's id, a node; or the bucket, where no record could be named."""
     problem: str
 
 
@@ -134,3 +135,5 @@ class Verification(Value, frozen=True, kw_only=True):
     """Peers that were compared with."""
     unreachable: tuple[str, ...]
     """Peers that could not be."""
+    in_motion: int = 0
+    """Buckets, of 4,096 a peer, that changed all the time and could not be compared: 0 is a full proof."""

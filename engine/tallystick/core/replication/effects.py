@@ -44,9 +44,12 @@ class ReadChunk(NamedTuple):
     after: bytes
 
 
-class Count(NamedTuple):
-    """Count the sums of the digests over `reader`, which is then to be closed, and hand them in."""
+class Survey(NamedTuple):
+    """Let `work` read all of `reader` in a thread of its own, `close` that, and hand in what was found for
+    `then`."""
 
+    work: Callable[[Any], Any]
+    then: Callable[[Any], None]
     reader: Any
     close: Callable[[], None]
 
@@ -76,4 +79,4 @@ class Alarm(NamedTuple):
     replica: int
 
 
-Effect = Send | ReadLog | ReadChunk | Count | Close | Linked | Roster | Settled | Alarm
+Effect = Send | ReadLog | ReadChunk | Survey | Close | Linked | Roster | Settled | Alarm

@@ -130,16 +130,25 @@ class Goodbye(NamedTuple):
     message: str
 
 
-class Inspect(NamedTuple):
-    """Please name what is in a bucket."""
+class DigestRequest(NamedTuple):
+    """Please tell your digests of so many buckets. A Digest answers: without any while they are counted."""
 
-    bucket: int
+    first_bucket: int
+    buckets: int
+
+
+class Inspect(NamedTuple):
+    """Please name what is in these buckets."""
+
+    buckets: tuple[int, ...]
 
 
 class Inspected(NamedTuple):
-    """(table, key, hash) of what is in a bucket."""
+    """(table, key, hash) of what is in some buckets, the hash empty where a record has rotted. `touched`: the
+    first sum of each bucket when it was read. `truncated`: what comes after the last record is not named."""
 
-    bucket: int
+    buckets: tuple[int, ...]
+    touched: bytes
     records: tuple[tuple[str, bytes, bytes], ...]
     truncated: bool = False
 
@@ -155,6 +164,7 @@ Message = (
     | SnapshotRequest
     | SnapshotChunk
     | Goodbye
+    | DigestRequest
     | Inspect
     | Inspected
 )

@@ -18,6 +18,7 @@ from tallystick.client import Client, LinkState
 Relays = dict[tuple[str, str], Relay]
 """By (the region that dials, the region that is dialled)."""
 
+
 @dataclass(frozen=True)
 class Region:
     """A node of ours, and a client that shops there, straight: no relay lies between."""
