@@ -36,8 +36,6 @@ WANT_MS = 1_000
 STALL_MS = 500
 """An origin whose own link brings nothing for so long, though it has more, is asked for elsewhere."""
 RESEND_MS = 3_000
-SILENCE_MS = 5_000
-"""A link on which nothing comes for so long, heartbeats neither, is no link."""
 
 
 @dataclass(slots=True)
@@ -159,14 +157,11 @@ class Replicator:
     def tick(self, now_ms: int) -> None:
         """Time has passed. To be called every few tens of milliseconds while there are links."""
         for peer in self.links.values():
-            if now_ms - peer.heard_ms >= SILENCE_MS:
-                self._effects.append(Close(peer.number, "SILENT", "nothing was heard of the peer"))
-                peer.heard_ms = now_ms
-            if peer.hello is None:
-                continue
             if now_ms - peer.heard_ms >= SILENCE_MS and not (peer.installing or self.installing):
                 peer.heard_ms = now_ms
                 self._effects.append(Close(peer.number, "SILENT", "nothing comes from the peer any more"))
+            if peer.hello is None:
+                continue
             if peer.flight_bytes and now_ms - peer.progress_ms >= RESEND_MS:
                 peer.rewind()
                 peer.progress_ms = now_ms
