@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 from tallystick.core.invitations import Invitation, is_signed, read_invitation
 from tallystick.core.members import Member, MemberState, node_name
+from tallystick.core.replication.forks import FORK, OWN_CHAIN_LOST
 from tallystick.core.replication.messages import Goodbye, Hello
 
 FINAL = frozenset(
     {
-        *("WRONG_CLUSTER", "SELF", "PROTOCOL", "ENDED", "OWN_CHAIN_LOST"),
+        *("WRONG_CLUSTER", "SELF", "PROTOCOL", "ENDED", OWN_CHAIN_LOST, FORK),
         *("INVITATION_BAD", "INVITATION_USED", "INVITATION_EXPIRED"),
     }
 )

@@ -18,6 +18,7 @@ from tallystick.core.replica.commands import Admit, Settle, SettleIn, SettleStoc
 from tallystick.core.replica.keys import split_stock_key
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Alarm, Close, Effect, Linked, ReadChunk, Send, Settled
+from tallystick.core.replication.forks import FORK, told_fork
 from tallystick.core.replication.link import Link
 from tallystick.core.replication.messages import (
     Ack,
@@ -131,6 +132,8 @@ class Peering:
             case Goodbye(reason, text):
                 log.warning("a peer ends the link", reason=reason, message=text)
                 self._effects.append(Close(link, reason, text, final=reason in FINAL))
+                if reason == FORK and self._peer(link):
+                    self.replicator.forked(told_fork(self.replicator.me.replica, text))
             case _ if not self._peer(link):
                 pass  # it has not greeted, or was turned away: it is told nothing, and nothing is taken of it
             case Digest():

@@ -33,6 +33,8 @@ class Link:
     """What we have on disk, as it was told."""
     sent: dict[int, int] = field(default_factory=dict)
     """Origin → the event up to which its frames were sent."""
+    on_our_chain: bool = False
+    """Whether what it has of our chain is known to be on it: two disks may have written one number."""
     wanted: dict[int, int] = field(default_factory=dict)
     """Other origins that the peer asked for → the event up to which."""
     reading: int = 0
@@ -92,6 +94,7 @@ class Link:
         """What is under way is taken for lost."""
         self._flight.clear()
         self.flight_bytes = 0
+        self.on_our_chain = False
         for origin in self.sent:
             self.sent[origin] = self.seq_of(origin)
 

@@ -13,13 +13,14 @@ h11; of the exchange of vectors and ranges: Demers et al., *Epidemic Algorithms*
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import takewhile
 
 from tallystick.core.clock import EMPTY_HEAD, Head
 from tallystick.core.frame import Frame, FrameError, decode_frame, follows, frame_span
 from tallystick.core.members import node_name
 from tallystick.core.replication.effects import Alarm, Close, Effect, ReadLog, Send
+from tallystick.core.replication.forks import FORK, Fork, find_forks, fork_of, own_fork
+from tallystick.core.replication.gaps import Gaps
 from tallystick.core.replication.holdback import HoldBack
 from tallystick.core.replication.link import Link
 from tallystick.core.replication.messages import Ack, Frames, Goodbye, Hello, Me, Message, Want
@@ -29,22 +30,7 @@ MESSAGE_BYTES = 1 << 20
 ACK_MS = 5
 """Acknowledgements of one link are at least this far apart."""
 HEARTBEAT_MS = 1_000
-SILENCE_MS = 2_500
-"""A link that brings nothing for so long is dead, whatever its connection says: two heartbeats were lost."""
-WANT_MS = 1_000
-"""What was asked for and did not come is asked for again after this time."""
-STALL_MS = 500
-"""An origin whose own link brings nothing for so long, though it has more, is asked for elsewhere."""
 RESEND_MS = 3_000
-
-
-@dataclass(slots=True)
-class _Gap:
-    """Events that some peer has and this node lacks. `at_ms`: when that was noticed, or it last got smaller,
-    or was last asked for; `link`: who was asked last."""
-
-    at_ms: int
-    link: int = 0
 
 
 class Replicator:
@@ -71,7 +57,7 @@ class Replicator:
         self.acked: dict[int, int] = {}
         """Peer → our events that it has on disk, as far as it ever said."""
         self._admits = admits
-        self._gaps: dict[int, _Gap] = {}
+        self._gaps = Gaps()
         self._effects: list[Effect] = []
 
     # ------------------------------------------------------------------------------------------ what comes in
@@ -107,13 +93,16 @@ class Replicator:
 
     def heard_vector(self, peer: Link, vector: Mapping[int, Head], now_ms: int) -> None:
         """The peer says what it has on disk."""
-        if self._find_forks(peer, vector):
+        me = self.me.replica
+        for fork in find_forks(me, self.vector, peer.peer, vector):
+            self.forked(fork)
+        if me in self.stopped:
             return
         if peer.installing and vector:
             peer.installing = False
-            peer.sent[self.me.replica] = vector.get(self.me.replica, EMPTY_HEAD).seq
+            self._begin(peer, vector.get(me, EMPTY_HEAD))
         peer.acknowledged(vector, now_ms)
-        self.acked[peer.peer] = max(self.acked.get(peer.peer, 0), peer.seq_of(self.me.replica))
+        self._note_acked(peer)
         self._pump(peer)
         self._seek(now_ms)
 
@@ -145,6 +134,8 @@ class Replicator:
         peer.reading = 0
         if not frames:
             peer.wanted.pop(origin, None)
+        if not self._goes_on(peer, origin, frames):
+            return
         sent = peer.sent.get(origin, 0)
         spans = [(*frame_span(data), data) for data in frames]
         spans = [span for span in spans if span[1] > sent]
@@ -221,7 +212,7 @@ class Replicator:
             self._effects.append(Close(older.number, "REPLACED", "the peer connected again"))
             self.closed(older.number)
         peer.hello, peer.peer, peer.installing = hello, hello.replica, hello.installing
-        peer.sent[self.me.replica] = hello.vector.get(self.me.replica, EMPTY_HEAD).seq
+        self._begin(peer, hello.vector.get(self.me.replica, EMPTY_HEAD))
         peer.told = {}
         self.heard_vector(peer, {} if hello.installing else hello.vector, now_ms)
 
@@ -239,34 +230,45 @@ class Replicator:
             return Goodbye("SELF", "that is this very node, or a clone of its directory")
         if hello.protocol[0] > 1 or hello.protocol[1] < 1:
             return Goodbye("PROTOCOL", f"this node speaks version 1, the peer {hello.protocol}")
+        if self.stopped.get(hello.replica) == FORK:
+            return Goodbye(*fork_of(hello.replica, self._reached(hello.replica))[1:])
         return self._admits(hello)
 
-    def _find_forks(self, peer: Link, vector: Mapping[int, Head]) -> bool:
-        """Whether the peer knows a chain of ours that we don't. Others' forks stop their origin alone."""
-        for origin, theirs in vector.items():
-            mine = self.vector.get(origin, EMPTY_HEAD)
-            forked = mine.seq == theirs.seq and mine.digest != theirs.digest
-            if origin == self.me.replica and (forked or theirs.seq > mine.seq):
-                message = (
-                    f"peer {node_name(peer.peer)} has event {theirs.seq} of this node, which itself has "
-                    f"{mine.seq}: the disk was rolled back or cloned. Stop this node, and let a new one join "
-                    "in its place"
-                )
-                self.stop(origin, "OWN_CHAIN_LOST", message)
-                self._effects.append(Send(peer.number, Goodbye("OWN_CHAIN_LOST", message)))
-                self._effects.append(Close(peer.number, "OWN_CHAIN_LOST", message, final=True))
-                return True
-            if forked:
-                self._stop_fork(origin, theirs.seq)
-        return False
+    def _begin(self, peer: Link, theirs: Head) -> None:
+        """Our own are sent from there on."""
+        me = self.me.replica
+        peer.sent[me] = theirs.seq
+        peer.on_our_chain = theirs in (EMPTY_HEAD, self.vector.get(me, EMPTY_HEAD))
 
-    def _stop_fork(self, origin: int, seq: int) -> None:
-        self.stop(
-            origin,
-            "FORK",
-            f"node {node_name(origin)} wrote event {seq} twice: its disk was rolled back or cloned. "
-            "Nothing more is taken of it; decommission it",
-        )
+    def _note_acked(self, peer: Link) -> None:
+        if peer.on_our_chain:
+            seq = peer.seq_of(self.me.replica)
+            self.acked[peer.peer] = max(self.acked.get(peer.peer, 0), seq)
+
+    def _goes_on(self, peer: Link, origin: int, frames: Sequence[bytes]) -> bool:
+        """Whether a chain goes on from what the peer has of it, as our log says; else it is another chain."""
+        own, theirs = origin == self.me.replica, peer.has.get(origin, EMPTY_HEAD)
+        beyond = next((data for data in frames if frame_span(data)[1] > theirs.seq), b"")
+        later = frame_span(beyond)[0] > theirs.seq + 1 if beyond else bool(frames) or not own
+        if later or (own and peer.on_our_chain):
+            return True  # a read from further on tells nothing, nor one that was acknowledged meanwhile
+        if not beyond or not follows(decode_frame(beyond), theirs):
+            mine = self.vector.get(origin, EMPTY_HEAD)
+            self.forked(own_fork(origin, mine, peer.peer, theirs) if own else fork_of(origin, theirs.seq))
+            return False
+        if own:
+            peer.on_our_chain = True
+            self._note_acked(peer)
+        return True
+
+    def forked(self, fork: Fork) -> None:
+        """Stop it, and end the links that concern it: all of them, if it is this node."""
+        self.stop(*fork)
+        own = fork.origin == self.me.replica
+        for peer in self.links.values():
+            if own or peer.peer == fork.origin:
+                self._send(peer, Goodbye(fork.reason, fork.message))
+                self._effects.append(Close(peer.number, fork.reason, fork.message, final=own))
 
     # ---------------------------------------------------------------------------------------------- receiving
 
@@ -290,39 +292,24 @@ class Replicator:
         if frame.last <= tail.seq:
             peer.told.pop(origin, None)  # that it is here was not heard: say it again
             if frame.last == head.seq and frame.digest != head.digest:
-                self._stop_fork(origin, frame.last)
+                self.forked(fork_of(origin, frame.last))
             return
         if frame.first <= tail.seq or (frame.first == tail.seq + 1 and not follows(frame, tail)):
-            self._stop_fork(origin, frame.first)
+            self.forked(fork_of(origin, frame.first))
             return
-        if self.held.add(frame, head) and origin in self._gaps:
-            self._gaps[origin].at_ms = now_ms
+        if self.held.add(frame, head):
+            self._gaps.narrowed(origin, now_ms)
 
     def _seek(self, now_ms: int) -> None:
         """Ask for what somebody has and nobody is bringing."""
         if self.installing:
             return
-        origins = {origin for peer in self.links.values() for origin in peer.has}
-        for origin in sorted(origins - {self.me.replica} - self.stopped.keys()):
-            head = self.vector.get(origin, EMPTY_HEAD)
-            seq = self.held.tail(origin, head).seq
-            if self.known(origin) <= seq:
-                self._gaps.pop(origin, None)
-                continue
-            gap = self._gaps.setdefault(origin, _Gap(now_ms))
-            # At first its own link brings it, if there is one and it doesn't stand still.
-            asked = gap.link in self.links
-            patience_ms = WANT_MS if asked else STALL_MS if self.link_to(origin) else 0
-            if now_ms - gap.at_ms >= patience_ms:
-                self._ask(origin, seq, gap, now_ms)
+        besides = {self.me.replica, *self.stopped}
+        for peer, want in self._gaps.seek(self.links.values(), besides, self._reached, now_ms):
+            self._send(peer, want)
 
-    def _ask(self, origin: int, seq: int, gap: _Gap, now_ms: int) -> None:
-        """Ask the next in turn: who was asked last may be cut off, or have it from a snapshot alone."""
-        sources = [p for p in self.links.values() if p.peer != origin and p.seq_of(origin) > seq]
-        if sources:
-            source = min(sources, key=lambda peer: (peer.number <= gap.link, peer.number))
-            gap.link, gap.at_ms = source.number, now_ms
-            self._send(source, Want(origin, seq, source.seq_of(origin)))
+    def _reached(self, origin: int) -> int:
+        return self.held.tail(origin, self.vector.get(origin, EMPTY_HEAD)).seq
 
     # ------------------------------------------------------------------------------------------------ sending
 
@@ -363,7 +350,8 @@ class Replicator:
         if not peer.ready or peer.reading or peer.room < READ_BYTES:
             return
         me = self.me.replica
-        for origin, until in ((me, self.vector.get(me, EMPTY_HEAD).seq), *peer.wanted.items()):
+        ours = 0 if me in self.stopped else self.vector.get(me, EMPTY_HEAD).seq
+        for origin, until in ((me, ours), *peer.wanted.items()):
             sent = peer.sent.get(origin, 0)
             if sent < until:
                 peer.reading = origin
