@@ -385,7 +385,7 @@ class Driver:
                 self.store.flush()
             self.store.commit(rows, lazy_rows(view), 0, partial(self._position, vector))
         except StoreFull as full:
-            self.peering.install_failed(str(full))
+            log.warning("the snapshot waits for room", reason=str(full))
             self._rests_until = self._clock.monotonic() + FULL_REST_S
             return
         self._source.adopt(view.stock)

@@ -313,10 +313,6 @@ class Peering:
         if request is not None:
             self._effects.append(Send(*request))
 
-    def install_failed(self, why: str) -> None:
-        """It found no room; it is tried again."""
-        log.warning("the snapshot waits for room", reason=why)
-
     def _may_settle(self, installer: Installer) -> bool:
         """Whether all is here, our own admission too: who gave us the rows may not have known of it yet."""
         return self.replicator.me.replica in self.members and installer.caught_up(self.replicator.vector)

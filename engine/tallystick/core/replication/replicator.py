@@ -30,6 +30,8 @@ MESSAGE_BYTES = 1 << 20
 ACK_MS = 5
 """Acknowledgements of one link are at least this far apart."""
 HEARTBEAT_MS = 1_000
+SILENCE_MS = 2_500
+"""A link that brings nothing for so long is dead, whatever its connection says: two heartbeats were lost."""
 RESEND_MS = 3_000
 
 
