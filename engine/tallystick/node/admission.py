@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 
 from tallystick.core.invitations import Invitation, is_signed, read_invitation
 from tallystick.core.members import Member, MemberState, node_name
@@ -31,8 +31,11 @@ def turn_away(hello: Hello, members: Mapping[int, Member], *, installing: bool) 
     return None
 
 
-def read_hello(hello: Hello, members: Mapping[int, Member], wall_ms: int) -> Invitation | Goodbye:
-    """The invitation that a stranger shows, if it lets him in; else why not."""
+def read_hello(
+    hello: Hello, members: Mapping[int, Member], admitting: MutableMapping[str, int], wall_ms: int
+) -> Invitation | Goodbye:
+    """The invitation that a stranger shows, if it lets him in; else why not. `admitting` says who is being
+    let in with which nonce, and comes to name him: two may show one before either is a member."""
     try:
         invitation = read_invitation(hello.invitation)
     except ValueError as problem:
@@ -42,6 +45,7 @@ def read_hello(hello: Hello, members: Mapping[int, Member], wall_ms: int) -> Inv
         return Goodbye("INVITATION_BAD", "no member of this cluster gave that invitation")
     if invitation.expires_s * 1000 < wall_ms:
         return Goodbye("INVITATION_EXPIRED", "the invitation has expired: ask for another")
-    if any(member.invitation == invitation.nonce for member in members.values()):
+    taken = admitting.setdefault(invitation.nonce, hello.replica) != hello.replica
+    if taken or any(member.invitation == invitation.nonce for member in members.values()):
         return Goodbye("INVITATION_USED", "another node has joined with this invitation: ask for another")
     return invitation

@@ -96,6 +96,7 @@ class Peering:
         self._chores: list[Job] = []
         self._fresh: dict[bytes, None] = {}
         self._openings: list[int] = []
+        self._admitting: dict[str, int] = {}
         self._wall_ms = 0
         self._round_s = 0.0
         self._show_members()
@@ -344,12 +345,13 @@ class Peering:
 
     def _invited(self, link: int, hello: Hello, now_ms: int) -> None:
         """A stranger with an invitation: admit it, then greet."""
-        shown = read_hello(hello, self.members, self._wall_ms)
+        shown = read_hello(hello, self.members, self._admitting, self._wall_ms)
         if isinstance(shown, Goodbye):
             self._effects += [Send(link, shown), Close(link, shown.reason, shown.message)]
             return
 
         def admitted(result: object) -> None:
+            self._admitting.pop(shown.nonce, None)
             if not isinstance(result, Refused):
                 self._greeted(link, hello, now_ms)
 
