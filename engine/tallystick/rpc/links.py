@@ -285,6 +285,9 @@ class Links:
         self._changed.set()
 
     def _close(self, close: Close) -> None:
+        if close.final and self.joining and not self.refused.done():
+            # The stream may have ended before the reason was read.
+            self.refused.set_result((close.reason, close.message))
         link = self._links.get(close.link)
         if link is None:
             return
@@ -292,8 +295,6 @@ class Links:
         self.problems[link.peer] = f"{close.reason}: {close.message}"
         if close.final:
             self.stopped.add(link.peer)
-            if self.joining and not self.refused.done():
-                self.refused.set_result((close.reason, close.message))
         link.end()
 
     def _survey(self, survey: Survey) -> None:
