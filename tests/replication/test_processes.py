@@ -67,12 +67,14 @@ class Lives:
 
     def check(self, *names: str) -> None:
         """Nobody runs any more: all directories hold the same, to the unit."""
-        tables = []
+        tables, vectors = [], []
         for name in names:
             path = self.base / name
             opened = open_store(path, name, new_cluster=False, map_size=MAP, reserve=0, backlog=100_000)
             tables.append(tables_of(opened.store))
+            vectors.append(opened.vector)
             opened.store.close()
+        assert all(vector == vectors[0] for vector in vectors)
         check_equal(tables)
 
 
