@@ -56,6 +56,7 @@ class Lives:
             "map_size": MAP,
             "reserve": 0,
             "log_level": "warning",
+            "rebalance": "off",  # nothing is written after the last order
             **settings,
         }
         log = self.base / f"{name}.log"
