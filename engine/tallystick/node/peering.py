@@ -84,6 +84,7 @@ class Peering:
         self.installer = installer
         installing = installer is not None and installer.reads_rows
         self.replicator = Replicator(me, vector, self._admits, installing=installing)
+        self.replicated = self.replicator.replicated
         self.desk = AskDesk(me.replica, source.stock, self._linked_peers)
         self.proof = Proof(Before(source.booking, source.document, source.member, source.stock), touched)
         self.balancer = Balancer(me.replica, source.stock, rebalance, weights)
@@ -223,10 +224,6 @@ class Peering:
     def linked(self) -> bool:
         """Whether there is any link."""
         return bool(self.replicator.links)
-
-    def replicated(self, seq: int) -> int:
-        """How many peers have our events up to `seq` on disk."""
-        return self.replicator.replicated(seq)
 
     @property
     def own_chain_lost(self) -> OwnChainLost | None:
