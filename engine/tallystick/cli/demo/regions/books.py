@@ -34,6 +34,8 @@ class Answer(NamedTuple):
     took_s: float
     phase: Phase | None
     accepted: bool
+    units: int = 1
+    """What the order asked for, all articles together."""
 
 
 @dataclass
@@ -48,12 +50,14 @@ class RegionBooks(Books):
         """The order was answered: when, and what with."""
         phase = sent.phase if sent.phase is answered.phase else None
         accepted = order.id in self.acknowledged
-        self.answers.append(Answer(answered.at, answered.at - sent.at, phase, accepted))
+        wanted = units_of([order])
+        units = sum(wanted.values())
+        self.answers.append(Answer(answered.at, answered.at - sent.at, phase, accepted, units))
         if not accepted:
             reach = answered.reach
             # Asked in one epoch and refused in the next: nobody can say what it could reach.
             side = reach.side_of(self.region) if reach.epoch == sent.reach.epoch else frozenset()
-            self.refusals.append(Refusal(answered.at, reach.epoch, side, units_of([order])))
+            self.refusals.append(Refusal(answered.at, reach.epoch, side, wanted))
 
     def accepted_in(self, phase: Phase) -> int:
         return sum(answer.accepted and answer.phase is phase for answer in self.answers)
@@ -65,6 +69,10 @@ class RegionBooks(Books):
     def orders_per_s(self, now: float) -> float:
         """As things go at the moment."""
         return len(self._since(now - _RATE_S)) / _RATE_S
+
+    def units_per_s(self, now: float) -> float:
+        """Units that leave at the moment."""
+        return sum(answer.units for answer in self._since(now - _RATE_S) if answer.accepted) / _RATE_S
 
     def p99_ms_now(self, now: float) -> float | None:
         return p99_ms(self._since(now - _P99_S))

@@ -26,7 +26,7 @@ INTRODUCTION = (
 
 _LIVE = ("Region", "Links", "Accepted", "Refused", "Orders/s", "p99", "Tokens left", "Runway", "Lag")
 _LEGEND = (
-    "[dim]Tokens: units that a region may sell without asking. Runway: until its first article runs out. "
+    "[dim]Tokens: units that a region may sell without asking. Runway: how long they last at this pace. "
     "p99: of accepted orders. Lag: events that others have and it does not.[/dim]"
 )
 _SUMMARY = ("Region", "Accepted", "… while cut", "Refused", "p99 before", "p99 while cut")

@@ -23,6 +23,7 @@ class RegionRow(NamedTuple):
     links: Mapping[str, bool]
     tokens: int | None
     runway_s: float | None
+    """How long the tokens last if units leave as they do now."""
     lag: int | None
     """Events that are in another region and not here."""
 
@@ -64,6 +65,8 @@ def take_snapshot(
 
 
 def _row(books: RegionBooks, at: float, said: RegionLook | None, behind: int | None) -> RegionRow:
+    tokens = said.tokens if said else None
+    pace = books.units_per_s(at)
     return RegionRow(
         books.region,
         len(books.acknowledged),
@@ -71,7 +74,7 @@ def _row(books: RegionBooks, at: float, said: RegionLook | None, behind: int | N
         books.orders_per_s(at),
         books.p99_ms_now(at),
         said.links if said else {},
-        said.tokens if said else None,
-        said.runway_s if said else None,
+        tokens,
+        tokens / pace if tokens is not None and pace else None,
         behind,
     )
