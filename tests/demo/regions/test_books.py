@@ -75,6 +75,12 @@ def test_units_leave_with_accepted_orders():
     assert (books.units_per_s(10.0), books.units_per_s(20.0)) == (3.0, 0.0)
 
 
+def test_the_present_is_no_longer_than_the_doors_are_open():
+    books = RegionBooks(region="eu")
+    books.answers = [Answer(0.9, 0.1, Phase.WHOLE, True, 3)]
+    assert (books.orders_per_s(1.0), books.units_per_s(1.0)) == (1.0, 3.0)
+
+
 def test_lag_is_what_others_have():
     everything = union([{"a": 5, "b": 2}, {"a": 3, "b": 9, "c": 1}])
     assert everything == {"a": 5, "b": 9, "c": 1}

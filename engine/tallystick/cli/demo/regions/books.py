@@ -16,6 +16,7 @@ from tallystick.cli.demo.story import units_of
 from tallystick.client.values.order import Order
 
 _RATE_S = 2.0
+_RATE_S_MIN = 0.5
 _P99_S = 5.0
 
 
@@ -68,17 +69,22 @@ class RegionBooks(Books):
 
     def orders_per_s(self, now: float) -> float:
         """As things go at the moment."""
-        return len(self._since(now - _RATE_S)) / _RATE_S
+        return len(self._since(now - _RATE_S)) / _span_s(now)
 
     def units_per_s(self, now: float) -> float:
         """Units that leave at the moment."""
-        return sum(answer.units for answer in self._since(now - _RATE_S) if answer.accepted) / _RATE_S
+        return sum(answer.units for answer in self._since(now - _RATE_S) if answer.accepted) / _span_s(now)
 
     def p99_ms_now(self, now: float) -> float | None:
         return p99_ms(self._since(now - _P99_S))
 
     def _since(self, moment: float) -> list[Answer]:
         return self.answers[bisect_right(self.answers, moment, key=attrgetter("at")) :]
+
+
+def _span_s(now: float) -> float:
+    """How long what counts as the present is: in the beginning, as long as the doors have been open."""
+    return min(_RATE_S, max(now, _RATE_S_MIN))
 
 
 def p99_ms(answers: Iterable[Answer]) -> float | None:
