@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from tallystick.cli.relay import Relay
-from tallystick.v1 import order_service_pb2
-from tests.replication.cluster import agreed, linked, status_of, unlinked
+from tallystick.v1 import cluster_service_pb2, order_service_pb2
+from tests.replication.cluster import agreed, becomes, linked, status_of
 from tests.rpc.asking import order, place, receive
 from tests.rpc.serving import CALL_S
 
@@ -32,14 +33,19 @@ async def cuttable(cluster):
         cluster.nodes.clear()
 
 
+def is_alone(told: Any) -> bool:
+    (peer,) = told.peers
+    return bool(peer.link == cluster_service_pb2.LINK_STATE_DOWN)
+
+
 async def test_silence_ends_a_link_and_healing_brings_it_back(cuttable):
     eu, us, relays = cuttable
     await receive(eu, tea=5)
     for relay in relays:
         relay.cut()
-    await unlinked(eu, us)
-    await unlinked(us, eu)
-    (peer,) = (await status_of(eu)).peers
+    for node in (eu, us):
+        told = await becomes(lambda node=node: status_of(node), is_alone)
+    (peer,) = told.peers
     assert peer.problem.startswith("SILENT")
     await place(eu, order("alone", ("tea", 1)))
     for relay in relays:
