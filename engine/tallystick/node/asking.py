@@ -10,6 +10,7 @@ from tallystick.core.replica.keys import split_stock_key, stock_key
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.replication.asks import Asks, Holder
 from tallystick.core.replication.messages import Ask
+from tallystick.core.stock.rebalance import holdings
 from tallystick.core.stock.rights import Stock, rights
 from tallystick.node.chores import Chore
 
@@ -44,8 +45,8 @@ class AskDesk:
         lacking: dict[bytes, int] = {}
         for short in shortages:
             key = stock_key(short.sku, short.location)
-            stock = self._stock_of(key)
-            holders = [Holder(peer, rights(stock, peer)) for peer in linked]
+            held = holdings(self._stock_of(key), linked)
+            holders = [Holder(peer, units) for peer, units in held.items() if units > 0]
             units = short.asked - short.available_here
             if not self._asks.need(key, units, holders, now_ms):
                 for other, count in lacking.items():

@@ -69,6 +69,18 @@ def test_the_present_is_the_last_seconds():
     assert books.orders_per_s(99.0) == 0
 
 
+def test_units_leave_with_accepted_orders():
+    books = RegionBooks(region="eu")
+    books.answers = [Answer(9.0, 0.1, Phase.WHOLE, accepted, 3) for accepted in (True, True, False)]
+    assert (books.units_per_s(10.0), books.units_per_s(20.0)) == (3.0, 0.0)
+
+
+def test_the_present_is_no_longer_than_the_doors_are_open():
+    books = RegionBooks(region="eu")
+    books.answers = [Answer(0.9, 0.1, Phase.WHOLE, True, 3)]
+    assert (books.orders_per_s(1.0), books.units_per_s(1.0)) == (1.0, 3.0)
+
+
 def test_lag_is_what_others_have():
     everything = union([{"a": 5, "b": 2}, {"a": 3, "b": 9, "c": 1}])
     assert everything == {"a": 5, "b": 9, "c": 1}
@@ -79,12 +91,13 @@ def test_lag_is_what_others_have():
 
 def test_agreeing_takes_the_same_events_and_the_same_digest():
     def say(**changes: object) -> RegionLook:
-        said = {"links": {"us": True}, "vector": {"a": 1}, "digest": "d", "tokens": 1, "runway_s": None}
+        said = {"links": {"us": True}, "vector": {"a": 1}, "digest": "d", "tokens": 1}
         return RegionLook(**{**said, **changes})  # type: ignore[arg-type]  # a table of fields
 
     same = Look({"eu": say(), "us": say(links={"eu": True})})
     assert (same.agreed, same.all_linked, same.have({"a": 1})) == (True, True, True)
     assert not Look({"eu": say(), "us": say(digest="e")}).agreed
+    assert not Look({"eu": say(digest=""), "us": say(digest="")}).agreed
     behind = Look({"eu": say(), "us": say(vector={"a": 0})})
     assert (behind.agreed, behind.have({"a": 1}), behind.everything) == (False, False, {"a": 1})
     assert not Look({"eu": say(), "us": say(links={"eu": False})}).all_linked

@@ -128,7 +128,6 @@ def look_of(story: RegionalStory, *, cut: bool) -> Look:
                 vector={node: 100 if linked(region, other) else 60 for other, node in nodes.items()},
                 digest=region if cut else "d1ce",
                 tokens=1_234,
-                runway_s=17.4,
             )
             for region in story.regions
         }

@@ -116,9 +116,9 @@ def conclude(out: Console, items: Sequence[ItemRow], promises: Sequence[Promise]
 
 
 def _items(items: Sequence[ItemRow]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 3, 0, 0))
-    table.add_column("Article")
-    for title in ("Asked for", "Received", "Sold", "Reserved", "Left", "Sold twice"):
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("Article", no_wrap=True)
+    for title in ("Asked", "Received", "Sold", "Reserved", "Left", "Sold twice"):
         table.add_column(title, justify="right")
     table.add_column("")
     for item in items:

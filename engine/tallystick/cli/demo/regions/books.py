@@ -16,6 +16,7 @@ from tallystick.cli.demo.story import units_of
 from tallystick.client.values.order import Order
 
 _RATE_S = 2.0
+_RATE_S_MIN = 0.5
 _P99_S = 5.0
 
 
@@ -34,6 +35,8 @@ class Answer(NamedTuple):
     took_s: float
     phase: Phase | None
     accepted: bool
+    units: int = 1
+    """What the order asked for, all articles together."""
 
 
 @dataclass
@@ -48,12 +51,14 @@ class RegionBooks(Books):
         """The order was answered: when, and what with."""
         phase = sent.phase if sent.phase is answered.phase else None
         accepted = order.id in self.acknowledged
-        self.answers.append(Answer(answered.at, answered.at - sent.at, phase, accepted))
+        wanted = units_of([order])
+        units = sum(wanted.values())
+        self.answers.append(Answer(answered.at, answered.at - sent.at, phase, accepted, units))
         if not accepted:
             reach = answered.reach
             # Asked in one epoch and refused in the next: nobody can say what it could reach.
             side = reach.side_of(self.region) if reach.epoch == sent.reach.epoch else frozenset()
-            self.refusals.append(Refusal(answered.at, reach.epoch, side, units_of([order])))
+            self.refusals.append(Refusal(answered.at, reach.epoch, side, wanted))
 
     def accepted_in(self, phase: Phase) -> int:
         return sum(answer.accepted and answer.phase is phase for answer in self.answers)
@@ -64,13 +69,22 @@ class RegionBooks(Books):
 
     def orders_per_s(self, now: float) -> float:
         """As things go at the moment."""
-        return len(self._since(now - _RATE_S)) / _RATE_S
+        return len(self._since(now - _RATE_S)) / _span_s(now)
+
+    def units_per_s(self, now: float) -> float:
+        """Units that leave at the moment."""
+        return sum(answer.units for answer in self._since(now - _RATE_S) if answer.accepted) / _span_s(now)
 
     def p99_ms_now(self, now: float) -> float | None:
         return p99_ms(self._since(now - _P99_S))
 
     def _since(self, moment: float) -> list[Answer]:
         return self.answers[bisect_right(self.answers, moment, key=attrgetter("at")) :]
+
+
+def _span_s(now: float) -> float:
+    """How long what counts as the present is: in the beginning, as long as the doors have been open."""
+    return min(_RATE_S, max(now, _RATE_S_MIN))
 
 
 def p99_ms(answers: Iterable[Answer]) -> float | None:

@@ -34,18 +34,11 @@ class Region:
     async def look(self, tokens: int) -> RegionLook:
         """What it says of itself; how many `tokens` it has was asked before."""
         status = await self.client.status()
-        runways = [
-            holder.runway_seconds
-            async for item in self.client.list_tokens()
-            for holder in item.nodes
-            if holder.node == status.node and holder.runway_seconds is not None
-        ]
         return RegionLook(
             links={peer.region: peer.link is LinkState.UP for peer in status.peers},
             vector=dict(status.vector),
             digest=status.digest,
             tokens=tokens,
-            runway_s=min(runways, default=None),
         )
 
 

@@ -19,8 +19,6 @@ class RegionLook(NamedTuple):
     """Of all of its state: equal digests, equal state. Empty while the node is too busy to say."""
     tokens: int
     """Units that it may still sell."""
-    runway_s: float | None
-    """How long the first article that runs dry will last, as demand is now; None if nothing sells."""
 
 
 class Look(NamedTuple):

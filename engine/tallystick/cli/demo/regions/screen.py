@@ -24,9 +24,9 @@ INTRODUCTION = (
     "heals, and every order is checked in every region."
 )
 
-_LIVE = ("Region", "Links", "Accepted", "Refused", "Orders/s", "p99", "Tokens left", "Runway", "Lag")
+_LIVE = ("Region", "Links", "Accepted", "Refused", "Per s", "p99", "Tokens", "Runway", "Lag")
 _LEGEND = (
-    "[dim]Tokens: units that a region may sell without asking. Runway: until its first article runs out. "
+    "[dim]Tokens: units that a region may sell without asking. Runway: how long they last at this pace. "
     "p99: of accepted orders. Lag: events that others have and it does not.[/dim]"
 )
 _SUMMARY = ("Region", "Accepted", "… while cut", "Refused", "p99 before", "p99 while cut")
@@ -52,7 +52,8 @@ def picture(now: Snapshot) -> RenderableType:
     progress.add_row(
         ProgressBar(now.seconds, now.at, width=BAR), f"{now.at:.0f} of {now.seconds:g} seconds of sale"
     )
-    regions = _table(_LIVE, left=2)
+    # So that five regions fit into 80 columns.
+    regions = _table(_LIVE, left=2, gap=2 if len(now.regions) <= 3 else 1)
     for row in now.regions:
         style = "bold red" if row.is_alone else ""
         regions.add_row(Text(row.region, style=style), _links(row), *_figures(row))
@@ -113,8 +114,8 @@ def _narrative(story: RegionalStory, books: Mapping[str, RegionBooks], findings:
     )
     return Text.from_markup(
         f"[bold green]{accepted:,}[/bold green] orders accepted, [bold yellow]{refused:,}[/bold yellow] "
-        f"refused. While {story.cut_off} was cut off it accepted [bold]{alone:,}[/bold] by itself, the "
-        f"others [bold]{others:,}[/bold]. {healed}."
+        f"refused. While {story.cut_off} was cut off it accepted [bold]{alone:,}[/bold] by itself, "
+        f"{'the others' if len(story.regions) > 2 else 'the other'} [bold]{others:,}[/bold]. {healed}."
     )
 
 
@@ -125,16 +126,16 @@ def tell_addresses(out: Console, addresses: Mapping[str, str]) -> None:
         out.print(Padding(f"tally node status --target {address}   [dim]# {region}[/dim]", (0, 4)))
 
 
-def _table(titles: tuple[str, ...], *, left: int) -> Table:
+def _table(titles: tuple[str, ...], *, left: int, gap: int = 2) -> Table:
     """Columns of numbers after so many of words."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, gap, 0, 0))
     for place, title in enumerate(titles):
         table.add_column(title, justify="left" if place < left else "right", no_wrap=True)
     return table
 
 
 def _ms(wait: float | None) -> str:
-    return "" if wait is None else f"{wait:.1f} ms"
+    return "" if wait is None else f"{wait:.1f} ms" if wait < 100 else f"{wait:.0f} ms"
 
 
 def _count(units: int | None) -> str:

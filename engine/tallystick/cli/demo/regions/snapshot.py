@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tallystick.cli.demo.regions.books import RegionBooks
@@ -23,6 +23,7 @@ class RegionRow(NamedTuple):
     links: Mapping[str, bool]
     tokens: int | None
     runway_s: float | None
+    """How long the tokens last if units leave as they do now."""
     lag: int | None
     """Events that are in another region and not here."""
 
@@ -56,22 +57,32 @@ def take_snapshot(
     said: Mapping[str, RegionLook] = look.regions if look else {}
     everything = look.everything if look else {}
     rows = tuple(
-        _row(books[region], at, said.get(region), lag(said[region].vector, everything) if said else None)
+        _row(
+            books[region],
+            at,
+            story.regions,
+            said.get(region),
+            lag(said[region].vector, everything) if said else None,
+        )
         for region in story.regions
     )
     sold = units_of(order for each in books.values() for order in each.acknowledged.values())
     return Snapshot(words, min(at, seconds), seconds, is_cut, rows, tuple(shelves_of(story.articles, sold)))
 
 
-def _row(books: RegionBooks, at: float, said: RegionLook | None, behind: int | None) -> RegionRow:
+def _row(
+    books: RegionBooks, at: float, regions: Sequence[str], said: RegionLook | None, behind: int | None
+) -> RegionRow:
+    tokens = said.tokens if said else None
+    pace = books.units_per_s(at)
     return RegionRow(
         books.region,
         len(books.acknowledged),
         len(books.refused),
         books.orders_per_s(at),
         books.p99_ms_now(at),
-        said.links if said else {},
-        said.tokens if said else None,
-        said.runway_s if said else None,
+        {peer: said.links[peer] for peer in regions if peer in said.links} if said else {},
+        tokens,
+        tokens / pace if tokens is not None and pace else None,
         behind,
     )

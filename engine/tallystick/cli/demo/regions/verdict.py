@@ -88,7 +88,8 @@ def _summed(stock: Mapping[str, Iterable[Stock]]) -> list[Stock]:
 
 def _sold_through_the_cut(story: RegionalStory, books: Mapping[str, RegionBooks]) -> Promise:
     alone, others = (sum(books[region].accepted_in(Phase.CUT) for region in side) for side in story.sides)
-    rest = " and ".join(region for region in story.regions if region != story.cut_off)
+    *most, last = (region for region in story.regions if region != story.cut_off)
+    rest = f"{', '.join(most)} and {last}" if most else last
     detail = f"{alone:,} orders accepted in {story.cut_off} while it was alone, {others:,} in {rest}"
     words = "Both sides of a cut go on selling"
     return Promise("sold_through_the_cut", words, detail, alone > 0 and others > 0)
