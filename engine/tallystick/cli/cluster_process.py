@@ -56,9 +56,9 @@ class Cluster:
         return dict(zip(self.regions, said, strict=True))
 
     async def until_linked(self) -> None:
-        """Wait until every node belongs and reaches every other. Raises NodeNotStarted."""
+        """Wait until every node reaches every other, and knows that all belong. Raises NodeNotStarted."""
         until = monotonic() + _LINK_S
-        while not all(map(self._is_linked, (await self.statuses()).values())):
+        while not all(await asyncio.gather(*map(self._is_linked, self.regions.values()))):
             if monotonic() > until:
                 logs = ", ".join(str(region.node.log) for region in self.regions.values())
                 raise NodeNotStarted(f"the regions did not find each other within {_LINK_S:g} s; see {logs}")
@@ -74,10 +74,11 @@ class Cluster:
         for relay in self._between(sides):
             relay.heal()
 
-    def _is_linked(self, status: NodeStatus) -> bool:
+    async def _is_linked(self, region: Region) -> bool:
+        status, members = await asyncio.gather(region.client.status(), region.client.members())
         links = {peer.region for peer in status.peers if peer.link is LinkState.UP}
-        is_in = status.state is MemberState.ACTIVE and not status.installing
-        return is_in and links == self.regions.keys() - {status.region}
+        active = {member.region for member in members if member.state is MemberState.ACTIVE}
+        return active == self.regions.keys() and links == active - {region.name}
 
     def _between(self, sides: Iterable[frozenset[str]]) -> list[Relay]:
         of = {region: side for side in sides for region in side}

@@ -327,7 +327,8 @@ class Driver:
             for place in short:
                 result, command = results[place], work.commands[place]
                 assert isinstance(result, Short)
-                self.waiting.for_tokens(Work(job.part((place,)), (command,)), result.lacking, now)
+                parked = work._replace(job=job.part((place,)), commands=(command,))
+                self.waiting.for_tokens(parked, result.lacking, now)
             rest = [place for place in range(len(results)) if place not in set(short)]
             if not rest:
                 return

@@ -16,6 +16,9 @@ MARGIN_S = 0.05
 """An answer must leave this long before the deadline, to be there in time."""
 PATIENCE_S = 10.0
 """How long an answer waits that has no deadline."""
+TOKENS_S = 1.5
+"""How long an order waits for tokens in all, however often it is tried meanwhile. Long enough for an answer
+from the other side of the world, and less than callers give one node before they try another."""
 PARKED_MAX = 10_000
 """Jobs that wait for tokens at once; one more is refused as things stand."""
 
@@ -24,11 +27,12 @@ _Counts = Callable[[int], int]
 
 
 class Work(NamedTuple):
-    """Commands to step. `last`: a shortage is final."""
+    """Commands to step. `last`: a shortage is final. `until`: how long it waits for tokens, once it does."""
 
     job: Job
     commands: Commands
     last: bool = False
+    until: float | None = None
 
 
 class Short(Refused):
@@ -114,7 +118,8 @@ class Waiting:
     def for_tokens(self, work: Work, lacking: dict[bytes, int], now: float) -> None:
         """Step this again when tokens of these items came, or can't come."""
         self._number += 1
-        self._parked[self._number] = _Parked(_until(work.job, now), work), lacking
+        until = min(_until(work.job, now), now + TOKENS_S) if work.until is None else work.until
+        self._parked[self._number] = _Parked(until, work._replace(until=until)), lacking
         for key, units in lacking.items():
             self._by_key.setdefault(key, {})[self._number] = units
 

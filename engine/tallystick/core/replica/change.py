@@ -18,7 +18,7 @@ from tallystick.core.order.facts import (
     body_hash,
 )
 from tallystick.core.order.others import OrderName, fold_alone, fold_named
-from tallystick.core.order.status import OrderStatus, State
+from tallystick.core.order.status import WISHES, OrderStatus, State
 from tallystick.core.order.validate import (
     check_details,
     check_groups,
@@ -187,7 +187,10 @@ def _intent(
 
 
 def _replay(command: OrderWrite, status: OrderStatus, intent: Intent) -> Outcome | None:
-    """The answer to a request that was recorded before. Raises IdReused if it said something else."""
+    """The answer to a request that was recorded before; it may still wait for the order's owner.
+
+    Raises IdReused if it said something else.
+    """
     for known in status.record.intents:
         # Another customer's order under this id has request ids of its own.
         about_this = known.body_hash in (b"", intent.body_hash)
@@ -198,7 +201,8 @@ def _replay(command: OrderWrite, status: OrderStatus, intent: Intent) -> Outcome
                     f"{intent.request_id} was used before for something else; draw a new id",
                     {"request_id": intent.request_id},
                 )
-            return Outcome((), command.order_id, status.record, replayed=True)
+            waits = known.kind in WISHES and is_for_others(status, intent, intent.replica)
+            return Outcome((), command.order_id, status.record, recorded=waits, replayed=True)
     return None
 
 
