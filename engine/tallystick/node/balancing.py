@@ -40,20 +40,28 @@ class Balancer:
         self._meter = DemandMeter()
         self._heard: dict[bytes, dict[int, tuple[float, int]]] = {}
         self._changed: dict[bytes, None] = {}
+        self._contenders: set[bytes] = set()
+        """The items that were told last, and those that were asked for since."""
 
     def sold(self, changed: Iterable[tuple[bytes, Stock, Stock]], now_ms: int) -> None:
         """A commit changed these items (key, before, after): what was taken here was asked for here."""
         me = self._me
         for key, before, after in changed:
-            taken = after.row(me).taken - before.row(me).taken
-            if taken > 0:
-                self._meter.note(key, taken, now_ms)
+            was, row = before.row(me), after.row(me)
+            if row is not was and row.taken > was.taken:
+                self._note(key, row.taken - was.taken, now_ms)
             self.changed(key)
 
     def missed(self, key: bytes, units: int, now_ms: int) -> None:
         """So many units were asked for here and not to be had."""
-        self._meter.note(key, units, now_ms)
+        self._note(key, units, now_ms)
         self.changed(key)
+
+    def _note(self, key: bytes, units: int, now_ms: int) -> None:
+        self._meter.note(key, units, now_ms)
+        self._contenders.add(key)
+        if len(self._contenders) > WAITING_ITEMS:
+            self.tell(now_ms)
 
     def changed(self, key: bytes) -> None:
         """Look at this item again."""
@@ -61,8 +69,13 @@ class Balancer:
             self._changed[key] = None
 
     def tell(self, now_ms: int) -> tuple[Demand, ...]:
-        """What is asked for most here."""
-        return tuple(Demand(key, rate) for key, rate in self._meter.busiest(TOLD_ITEMS, now_ms))
+        """What is asked for most here.
+
+        All rates fall alike, so nothing overtakes what was told last but what was asked for since.
+        """
+        busiest = self._meter.busiest(TOLD_ITEMS, now_ms, self._contenders)
+        self._contenders = {key for key, _ in busiest}
+        return tuple(Demand(key, rate) for key, rate in busiest)
 
     def hear(self, peer: int, demands: Iterable[Demand], now_ms: int) -> None:
         """What is asked for most at a peer."""

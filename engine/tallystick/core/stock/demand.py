@@ -8,6 +8,7 @@ time and compared (the load average of Unix is made so).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 HALF_LIFE_MS = 300_000
 """Five minutes: a rush shows within one, a quiet minute is no change of heart."""
@@ -56,9 +57,12 @@ class DemandMeter:
         rate, at_ms = self._rates.get(key, (0.0, now_ms))
         return decayed(rate, now_ms - at_ms)
 
-    def busiest(self, most: int, now_ms: int) -> tuple[tuple[bytes, float], ...]:
-        """(stock key, rate) of the items that are asked for most, the busiest first: what gossip tells."""
-        rates = ((key, self.rate(key, now_ms)) for key in self._rates)
+    def busiest(
+        self, most: int, now_ms: int, among: Iterable[bytes] | None = None
+    ) -> tuple[tuple[bytes, float], ...]:
+        """(stock key, rate) of the items (of those `among`) that are asked for most, the busiest first: what
+        gossip tells."""
+        rates = ((key, self.rate(key, now_ms)) for key in (self._rates if among is None else among))
         return tuple(sorted((pair for pair in rates if pair[1]), key=lambda pair: (-pair[1], pair[0]))[:most])
 
     def _forget(self, now_ms: int) -> None:
