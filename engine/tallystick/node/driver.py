@@ -51,8 +51,9 @@ from tallystick.store.store import Store
 log = structlog.get_logger("engine")
 
 PEER_EVENTS_MAX = 256
+PEER_EVENTS_BESIDE = 64
 PEER_BYTES_MAX = 256 << 10
-"""Of peers' frames in one commit: applying them must not hold up local writes."""
+"""Of peers' frames in one commit, and in one with few local writes: those wait for the rest of it."""
 FULL_REST_S = 1.0
 """How long peers' frames wait after one of them found no room."""
 
@@ -211,7 +212,7 @@ class Driver:
             self._commit_apart(batch, poisoned)
             return
         sealer.seal()
-        frames = self.peering.apply_ready(view, PEER_EVENTS_MAX, PEER_BYTES_MAX) if self._may_apply() else []
+        frames = self.peering.apply_ready(view, _slice(batch), PEER_BYTES_MAX) if self._may_apply() else []
         if frames is None:
             # One of them can't be applied; its origin is quarantined now.
             self._commit(batch)
@@ -391,3 +392,9 @@ class Driver:
         self._source.adopt(view.stock)
         self.vector = vector
         self.peering.installed(step, view, self._clock.monotonic())
+
+
+def _slice(batch: Sequence[Work]) -> int:
+    """How many of peers' events go into a commit: as many as of the batch's, within the limits."""
+    own = sum(len(work.commands) for work in batch)
+    return max(PEER_EVENTS_BESIDE, min(own, PEER_EVENTS_MAX)) if batch else PEER_EVENTS_MAX
