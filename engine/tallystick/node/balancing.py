@@ -45,21 +45,24 @@ class Balancer:
 
     def sold(self, changed: Iterable[tuple[bytes, Stock, Stock]], now_ms: int) -> None:
         """A commit changed these items (key, before, after): what was taken here was asked for here."""
-        me = self._me
+        me, note = self._me, self._meter.note
+        asked_for = []
         for key, before, after in changed:
             was, row = before.row(me), after.row(me)
             if row is not was and row.taken > was.taken:
-                self._note(key, row.taken - was.taken, now_ms)
+                note(key, row.taken - was.taken, now_ms)
+                asked_for.append(key)
             self.changed(key)
+        self._contend(asked_for, now_ms)
 
     def missed(self, key: bytes, units: int, now_ms: int) -> None:
         """So many units were asked for here and not to be had."""
-        self._note(key, units, now_ms)
+        self._meter.note(key, units, now_ms)
+        self._contend((key,), now_ms)
         self.changed(key)
 
-    def _note(self, key: bytes, units: int, now_ms: int) -> None:
-        self._meter.note(key, units, now_ms)
-        self._contenders.add(key)
+    def _contend(self, keys: Iterable[bytes], now_ms: int) -> None:
+        self._contenders.update(keys)
         if len(self._contenders) > WAITING_ITEMS:
             self.tell(now_ms)
 

@@ -121,7 +121,8 @@ def _check(holds: bool, problem: str) -> None:
 def _check_written_by(dot: Dot, facts: Iterable[Claim | Intent | Decision | Booking]) -> None:
     """One dot, one content: the joins rest on it."""
     for fact in facts:
-        _check(fact.dot == dot, f"what {fact.dot} wrote, by {dot}")
+        if fact.dot != dot:
+            raise Malformed(f"what {fact.dot} wrote, by {dot}")
         _check(fact.hlc >= 0, "a stamp before 1970")
 
 
@@ -130,7 +131,8 @@ def _check_claim(claim: Claim) -> None:
     check_text("customer", body.customer, _LIMITS.customer_bytes_max)
     for line in body.lines:
         _check_line_item(line.sku, line.location)
-        _check(line.quantity > 0, f"line {line.line_id} without a quantity")
+        if line.quantity <= 0:
+            raise Malformed(f"line {line.line_id} without a quantity")
     _check(claim.placed.hold_until_ms >= 0, "a hold until before 1970")
     _check_units(claim.placed.short)
 
@@ -142,4 +144,5 @@ def _check_line_item(sku: str, location: str) -> None:
 
 def _check_units(pairs: Iterable[tuple[object, int]]) -> None:
     for name, units in pairs:
-        _check(units >= 0, f"a negative quantity of {name}")
+        if units < 0:
+            raise Malformed(f"a negative quantity of {name}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from heapq import nlargest
 
 HALF_LIFE_MS = 300_000
 """Five minutes: a rush shows within one, a quiet minute is no change of heart."""
@@ -63,7 +64,11 @@ class DemandMeter:
         """(stock key, rate) of the items (of those `among`) that are asked for most, the busiest first: what
         gossip tells."""
         rates = ((key, self.rate(key, now_ms)) for key in (self._rates if among is None else among))
-        return tuple(sorted((pair for pair in rates if pair[1]), key=lambda pair: (-pair[1], pair[0]))[:most])
+        asked_for = [pair for pair in rates if pair[1]]
+        if len(asked_for) > most:
+            least = nlargest(most, [rate for _, rate in asked_for])[-1]
+            asked_for = [pair for pair in asked_for if pair[1] >= least]
+        return tuple(sorted(asked_for, key=lambda pair: (-pair[1], pair[0]))[:most])
 
     def _forget(self, now_ms: int) -> None:
         """Keep the busiest three quarters, so that forgetting is rare."""
