@@ -7,6 +7,7 @@ the last look are looked at again, and only members that can be reached are sent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 
 from tallystick.core.members import Member, MemberState
 from tallystick.core.replica.commands import Rebalance
@@ -17,8 +18,9 @@ from tallystick.core.stock.rebalance import POLICIES, Situation, holdings, rates
 from tallystick.core.stock.rights import Stock
 
 OFF = "off"
-LOOK_ITEMS = 200
-"""Items that one look goes through."""
+LOOK_ITEMS = 40
+LOOK_MS = 100
+"""How many items one look goes through, and how often there is one. Orders wait for it: it is short."""
 WAITING_ITEMS = 20_000
 TOLD_ITEMS = 50
 """Items whose demand one round of gossip tells: the busiest."""
@@ -40,6 +42,7 @@ class Balancer:
         self._meter = DemandMeter()
         self._heard: dict[bytes, dict[int, tuple[float, int]]] = {}
         self._changed: dict[bytes, None] = {}
+        self._looked_ms = 0
         self._contenders: set[bytes] = set()
         """The items that were told last, and those that were asked for since."""
 
@@ -97,14 +100,15 @@ class Balancer:
         return rates_now(self._me, self._meter.rate(key, now_ms), heard, now_ms)
 
     def plan(self, members: Mapping[int, Member], linked: Sequence[int], now_ms: int) -> Rebalance | None:
-        """What to send now; None if nothing."""
+        """What to send now; None if nothing, or if it is not yet time for a look."""
         policy = self._policy
-        if policy is None or not self._changed:
+        if policy is None or not self._changed or 0 <= now_ms - self._looked_ms < LOOK_MS:
             return None
+        self._looked_ms = now_ms
         active = [replica for replica, member in members.items() if member.state == MemberState.ACTIVE]
         weights = {replica: self._weights.get(members[replica].region, 1) for replica in active}
         moves: list[tuple[str, str, int, int]] = []
-        for key in [*self._changed][:LOOK_ITEMS]:
+        for key in [*islice(self._changed, LOOK_ITEMS)]:
             del self._changed[key]
             units = holdings(self._stock_of(key), active)
             situation = Situation(self._me, units, self.rates(key, now_ms), weights)
