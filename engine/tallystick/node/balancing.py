@@ -7,6 +7,7 @@ the last look are looked at again, and only members that can be reached are sent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 
 from tallystick.core.members import Member, MemberState
 from tallystick.core.replica.commands import Rebalance
@@ -17,8 +18,9 @@ from tallystick.core.stock.rebalance import POLICIES, Situation, holdings, rates
 from tallystick.core.stock.rights import Stock
 
 OFF = "off"
-LOOK_ITEMS = 200
-"""Items that one look goes through."""
+LOOK_ITEMS = 40
+LOOK_MS = 100
+"""How many items one look goes through, and how often there is one. Orders wait for it: it is short."""
 WAITING_ITEMS = 20_000
 TOLD_ITEMS = 50
 """Items whose demand one round of gossip tells: the busiest."""
@@ -40,20 +42,32 @@ class Balancer:
         self._meter = DemandMeter()
         self._heard: dict[bytes, dict[int, tuple[float, int]]] = {}
         self._changed: dict[bytes, None] = {}
+        self._looked_ms = 0
+        self._contenders: set[bytes] = set()
+        """The items that were told last, and those that were asked for since."""
 
     def sold(self, changed: Iterable[tuple[bytes, Stock, Stock]], now_ms: int) -> None:
         """A commit changed these items (key, before, after): what was taken here was asked for here."""
-        me = self._me
+        me, note = self._me, self._meter.note
+        asked_for = []
         for key, before, after in changed:
-            taken = after.row(me).taken - before.row(me).taken
-            if taken > 0:
-                self._meter.note(key, taken, now_ms)
+            was, row = before.row(me), after.row(me)
+            if row is not was and row.taken > was.taken:
+                note(key, row.taken - was.taken, now_ms)
+                asked_for.append(key)
             self.changed(key)
+        self._contend(asked_for, now_ms)
 
     def missed(self, key: bytes, units: int, now_ms: int) -> None:
         """So many units were asked for here and not to be had."""
         self._meter.note(key, units, now_ms)
+        self._contend((key,), now_ms)
         self.changed(key)
+
+    def _contend(self, keys: Iterable[bytes], now_ms: int) -> None:
+        self._contenders.update(keys)
+        if len(self._contenders) > WAITING_ITEMS:
+            self.tell(now_ms)
 
     def changed(self, key: bytes) -> None:
         """Look at this item again."""
@@ -61,8 +75,13 @@ class Balancer:
             self._changed[key] = None
 
     def tell(self, now_ms: int) -> tuple[Demand, ...]:
-        """What is asked for most here."""
-        return tuple(Demand(key, rate) for key, rate in self._meter.busiest(TOLD_ITEMS, now_ms))
+        """What is asked for most here.
+
+        All rates fall alike, so nothing overtakes what was told last but what was asked for since.
+        """
+        busiest = self._meter.busiest(TOLD_ITEMS, now_ms, self._contenders)
+        self._contenders = {key for key, _ in busiest}
+        return tuple(Demand(key, rate) for key, rate in busiest)
 
     def hear(self, peer: int, demands: Iterable[Demand], now_ms: int) -> None:
         """What is asked for most at a peer."""
@@ -81,14 +100,15 @@ class Balancer:
         return rates_now(self._me, self._meter.rate(key, now_ms), heard, now_ms)
 
     def plan(self, members: Mapping[int, Member], linked: Sequence[int], now_ms: int) -> Rebalance | None:
-        """What to send now; None if nothing."""
+        """What to send now; None if nothing, or if it is not yet time for a look."""
         policy = self._policy
-        if policy is None or not self._changed:
+        if policy is None or not self._changed or 0 <= now_ms - self._looked_ms < LOOK_MS:
             return None
+        self._looked_ms = now_ms
         active = [replica for replica, member in members.items() if member.state == MemberState.ACTIVE]
         weights = {replica: self._weights.get(members[replica].region, 1) for replica in active}
         moves: list[tuple[str, str, int, int]] = []
-        for key in [*self._changed][:LOOK_ITEMS]:
+        for key in [*islice(self._changed, LOOK_ITEMS)]:
             del self._changed[key]
             units = holdings(self._stock_of(key), active)
             situation = Situation(self._me, units, self.rates(key, now_ms), weights)

@@ -41,6 +41,7 @@ from tallystick.node.notes import Notes
 from tallystick.node.patrol import Patrol
 from tallystick.node.peering import Peering
 from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
+from tallystick.node.slicing import PEER_BYTES_MAX, Slices
 from tallystick.node.snapshots import read_chunk
 from tallystick.node.source import StoreSource
 from tallystick.node.sweeper import Sweep, Sweeper
@@ -50,9 +51,6 @@ from tallystick.store.store import Store
 
 log = structlog.get_logger("engine")
 
-PEER_EVENTS_MAX = 256
-PEER_BYTES_MAX = 256 << 10
-"""Of peers' frames in one commit: applying them must not hold up local writes."""
 FULL_REST_S = 1.0
 """How long peers' frames wait after one of them found no room."""
 
@@ -110,6 +108,7 @@ class Driver:
         self._answers: list[tuple[Job, Any]] = []
         self._again: list[Work] = []
         self._rests_until = 0.0
+        self._slices = Slices()
         self.notes = Notes()
         self._patrol = Patrol(store)
         peering.desk.wanting = self.waiting.wanting
@@ -211,7 +210,8 @@ class Driver:
             self._commit_apart(batch, poisoned)
             return
         sealer.seal()
-        frames = self.peering.apply_ready(view, PEER_EVENTS_MAX, PEER_BYTES_MAX) if self._may_apply() else []
+        events = self._slices.events(sum(len(work.commands) for work in batch), self._clock.monotonic())
+        frames = self.peering.apply_ready(view, events, PEER_BYTES_MAX) if self._may_apply() else []
         if frames is None:
             # One of them can't be applied; its origin is quarantined now.
             self._commit(batch)

@@ -27,7 +27,8 @@ from tallystick.store.port import StoreBroken, StoreFull
 log = structlog.get_logger("engine")
 
 LINKED_TICK_S = 0.02
-"""How often the driver looks at the time while there are links."""
+LINKED_IDLE_S = 0.1
+"""How often the driver looks at the time while there are links: after something came, and else."""
 
 _HAND_OVER_S = 0.005
 """A loop that is busy with something else for longer is not waited for."""
@@ -84,6 +85,7 @@ class Engine:
         self._handed_over = Event()
         self._stopping = False
         self._unwritten = False
+        self._quiet = True
         self._progress = asyncio.Event()
         self._awaited = False
         self._seen: Vector = driver.vector
@@ -121,8 +123,9 @@ class Engine:
         try:
             while not self._stopping:
                 jobs, inputs = self._gather()
+                self._quiet = not jobs and not inputs
                 self._let_go(self.driver.turn(jobs, inputs))
-                if not jobs and not inputs and not self._stopping:
+                if self._quiet and not self._stopping:
                     self._idle()
             self._let_go(self.driver.stop())
         except StoreBroken as broken:
@@ -160,7 +163,7 @@ class Engine:
             return 0.0
         wait_s = driver.sweeper.wait_s()
         if driver.peering.replicator.links:
-            wait_s = min(wait_s, LINKED_TICK_S)
+            wait_s = min(wait_s, LINKED_IDLE_S if self._quiet else LINKED_TICK_S)
         until = driver.waiting.next_until if driver.waiting else None
         return wait_s if until is None else min(wait_s, max(0.0, until - time.monotonic()))
 

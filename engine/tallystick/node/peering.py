@@ -165,11 +165,11 @@ class Peering:
         self._seek_rows(now_ms)
         if self.installer is not None and self._may_settle(self.installer):
             self._settle_in()
-        if self.installer is None and now >= self._round_s:
-            self._round_s = now + ROUND_S
-            self._effects += self.gossip.round(self._wall_ms, self._links(), self.replicator.vector)
-            moves = self.balancer.plan(self.members, self._linked_peers(), self._wall_ms)
-            if moves is not None:
+        if self.installer is None:
+            if now >= self._round_s:
+                self._round_s = now + ROUND_S
+                self._effects += self.gossip.round(self._wall_ms, self._links(), self.replicator.vector)
+            if moves := self.balancer.plan(self.members, self._linked_peers(), self._wall_ms):
                 self._chores.append(Chore(moves))
 
     # ---------------------------------------------------------------------------------------- peers' frames

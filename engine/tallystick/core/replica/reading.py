@@ -7,6 +7,7 @@ what keys, sums and joins rest on is judged: the limits of callers may be wider 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -20,9 +21,11 @@ from tallystick.core.order.facts import Claim, Decision, Intent, OrderRecord, de
 from tallystick.core.order.validate import check_id, check_item, check_text
 from tallystick.core.replica.keys import member_key, order_key, split_stock_key
 from tallystick.core.stock.receipts import Booking, BookingRecord
-from tallystick.core.stock.rights import Row
+from tallystick.core.stock.rights import Row, cells_of
 
 _LIMITS = Limits()
+_ITEMS_REMEMBERED = 10_000
+"""Names of items that were found well-formed: every order names some, and mostly the same."""
 _STATES = frozenset(MemberState)
 _decode_entry = msgspec.msgpack.Decoder(tuple[int, str, msgspec.Raw]).decode
 _decode_row = msgspec.msgpack.Decoder(Row).decode
@@ -61,14 +64,24 @@ def read_order(dot: Dot, order_id: str, delta: msgspec.Raw) -> tuple[bytes, Orde
 
 def read_row(_: Dot, name: str, delta: msgspec.Raw) -> tuple[bytes, Row]:
     """(stock key, the origin's row)."""
+    key = _read_stock_key(name)
+    row = _decode_row(delta)
+    if row.moved:
+        receivers = [to for to, _ in row.moved]
+        _check(receivers == sorted(set(receivers)), "moved tokens that are not sorted by receiver")
+        _check_units(row.moved)
+    cells = cells_of(row)
+    if min(cells) < 0:
+        _check_units(zip(row.__struct_fields__, cells, strict=False))
+    return key, row
+
+
+@lru_cache(_ITEMS_REMEMBERED)
+def _read_stock_key(name: str) -> bytes:
     key = name.encode()
     _check("\0" in name, "a stock item without a location")
     check_item("stock", *split_stock_key(key), _LIMITS)
-    row = _decode_row(delta)
-    receivers = [to for to, _ in row.moved]
-    _check(receivers == sorted(set(receivers)), "moved tokens that are not sorted by receiver")
-    _check_units((*row.moved, *((cell, getattr(row, cell)) for cell in row.__struct_fields__[:-1])))
-    return key, row
+    return key
 
 
 def read_bookings(dot: Dot, booking_id: str, delta: msgspec.Raw) -> tuple[bytes, BookingRecord]:
@@ -108,7 +121,8 @@ def _check(holds: bool, problem: str) -> None:
 def _check_written_by(dot: Dot, facts: Iterable[Claim | Intent | Decision | Booking]) -> None:
     """One dot, one content: the joins rest on it."""
     for fact in facts:
-        _check(fact.dot == dot, f"what {fact.dot} wrote, by {dot}")
+        if fact.dot != dot:
+            raise Malformed(f"what {fact.dot} wrote, by {dot}")
         _check(fact.hlc >= 0, "a stamp before 1970")
 
 
@@ -116,12 +130,19 @@ def _check_claim(claim: Claim) -> None:
     body = decode_body(claim.placed.body)
     check_text("customer", body.customer, _LIMITS.customer_bytes_max)
     for line in body.lines:
-        check_item("line", line.sku, line.location, _LIMITS)
-        _check(line.quantity > 0, f"line {line.line_id} without a quantity")
+        _check_line_item(line.sku, line.location)
+        if line.quantity <= 0:
+            raise Malformed(f"line {line.line_id} without a quantity")
     _check(claim.placed.hold_until_ms >= 0, "a hold until before 1970")
     _check_units(claim.placed.short)
 
 
+@lru_cache(_ITEMS_REMEMBERED)
+def _check_line_item(sku: str, location: str) -> None:
+    check_item("line", sku, location, _LIMITS)
+
+
 def _check_units(pairs: Iterable[tuple[object, int]]) -> None:
     for name, units in pairs:
-        _check(units >= 0, f"a negative quantity of {name}")
+        if units < 0:
+            raise Malformed(f"a negative quantity of {name}")

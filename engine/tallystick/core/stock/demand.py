@@ -8,6 +8,8 @@ time and compared (the load average of Unix is made so).
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
+from heapq import nlargest
 
 HALF_LIFE_MS = 300_000
 """Five minutes: a rush shows within one, a quiet minute is no change of heart."""
@@ -56,10 +58,17 @@ class DemandMeter:
         rate, at_ms = self._rates.get(key, (0.0, now_ms))
         return decayed(rate, now_ms - at_ms)
 
-    def busiest(self, most: int, now_ms: int) -> tuple[tuple[bytes, float], ...]:
-        """(stock key, rate) of the items that are asked for most, the busiest first: what gossip tells."""
-        rates = ((key, self.rate(key, now_ms)) for key in self._rates)
-        return tuple(sorted((pair for pair in rates if pair[1]), key=lambda pair: (-pair[1], pair[0]))[:most])
+    def busiest(
+        self, most: int, now_ms: int, among: Iterable[bytes] | None = None
+    ) -> tuple[tuple[bytes, float], ...]:
+        """(stock key, rate) of the items (of those `among`) that are asked for most, the busiest first: what
+        gossip tells."""
+        rates = ((key, self.rate(key, now_ms)) for key in (self._rates if among is None else among))
+        asked_for = [pair for pair in rates if pair[1]]
+        if len(asked_for) > most:
+            least = nlargest(most, [rate for _, rate in asked_for])[-1]
+            asked_for = [pair for pair in asked_for if pair[1] >= least]
+        return tuple(sorted(asked_for, key=lambda pair: (-pair[1], pair[0]))[:most])
 
     def _forget(self, now_ms: int) -> None:
         """Keep the busiest three quarters, so that forgetting is rare."""

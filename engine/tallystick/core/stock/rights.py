@@ -12,7 +12,7 @@ Invariant: rights(i) ≥ 0 for every replica i, whatever the partition, because 
 
 from __future__ import annotations
 
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 from tallystick.core.codec import Record
@@ -80,7 +80,8 @@ class Row(
 
 
 EMPTY_ROW = Row()
-_CELLS = Row.__struct_fields__[:-1]
+cells_of = attrgetter(*Row.__struct_fields__[:-1])
+"""A row's numbers as a tuple, in the order of its fields; `moved` aside."""
 Rows = tuple[tuple[int, Row], ...]
 
 
@@ -99,10 +100,10 @@ class Stock(Record, frozen=True, rename={"rows": "r"}):
     def with_row(self, replica: int, row: Row) -> Stock:
         """This item with the replica's row put in place."""
         rows = self.rows
-        if len(rows) == 1 and rows[0][0] == replica:
-            return Stock(((replica, row),))
-        others = [pair for pair in rows if pair[0] != replica]
-        return Stock(tuple(sorted([*others, (replica, row)], key=itemgetter(0))))
+        for place, (owner, _) in enumerate(rows):
+            if owner == replica:
+                return Stock((*rows[:place], (replica, row), *rows[place + 1 :]))
+        return Stock(tuple(sorted([*rows, (replica, row)], key=itemgetter(0))))
 
 
 EMPTY_STOCK = Stock()
@@ -178,10 +179,12 @@ def join_rows(left: Row, right: Row) -> Row:
     """Cell-wise maximum."""
     if left == right:
         return left
-    return Row(
-        **{cell: max(getattr(left, cell), getattr(right, cell)) for cell in _CELLS},
-        moved=_join_moved(left.moved, right.moved),
-    )
+    theirs, moved = cells_of(right), left.moved
+    if right.moved != moved:
+        moved = _join_moved(moved, right.moved)
+    most = tuple(map(max, cells_of(left), theirs))
+    # Nearly always the right one is the left one, later: then there is nothing to make.
+    return right if most == theirs and moved == right.moved else Row(*most, moved)
 
 
 def join_stock(left: Stock, right: Stock) -> Stock:

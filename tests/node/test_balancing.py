@@ -1,0 +1,33 @@
+"""What a node tells of its demand is what all its rates say, though it looks at few of them."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tallystick.core.replication.messages import Demand
+from tallystick.core.stock.demand import DemandMeter
+from tallystick.core.stock.rights import EMPTY_STOCK
+from tallystick.node import balancing
+from tallystick.node.balancing import Balancer
+
+KEYS = [f"item-{number}\0".encode() for number in range(8)]
+MISSES = st.tuples(st.sampled_from(KEYS), st.integers(1, 5))
+ROUNDS = st.lists(st.tuples(st.lists(MISSES, max_size=8), st.integers(1, 900_000)), max_size=8)
+
+
+@given(rounds=ROUNDS, limit=st.integers(2, 8))
+def test_the_busiest_are_told_round_after_round(rounds, limit):
+    """Against a sort of all rates."""
+    told, waiting = balancing.TOLD_ITEMS, balancing.WAITING_ITEMS
+    balancing.TOLD_ITEMS, balancing.WAITING_ITEMS = 2, limit
+    try:
+        balancer, meter, now_ms = Balancer(1, lambda _: EMPTY_STOCK), DemandMeter(), 0
+        for misses, pause_ms in rounds:
+            for key, units in misses:
+                balancer.missed(key, units, now_ms)
+                meter.note(key, units, now_ms)
+            now_ms += pause_ms
+            assert balancer.tell(now_ms) == tuple(Demand(*pair) for pair in meter.busiest(2, now_ms))
+    finally:
+        balancing.TOLD_ITEMS, balancing.WAITING_ITEMS = told, waiting
