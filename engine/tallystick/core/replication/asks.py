@@ -2,7 +2,8 @@
 
 For one item all waiting demand is one question, put to the richest that can be reached, two of them at once
 at most. Nothing is locked meanwhile, and what arrives is kept even if the order gave up. Who could not help
-is left alone for a while. Whoever drives this retries what waits when `take_settled` names the item.
+is left alone for a while, and what waits waits for it. Whoever drives this retries what waits when
+`take_settled` names the item.
 
 Source: the transfer protocol of bounded counters (Balegas et al., 2015), with the mistakes of its first
 implementation left out: it asked the poorest first, its throttle never fired, and each retry added its
@@ -11,7 +12,7 @@ shortfall to the queue again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ class Holder(NamedTuple):
 
 @dataclass(slots=True)
 class _Out:
-    """A question under way. `until` is set by the answer: the event of the peer that ends it."""
+    """A question under way. The answer sets `units` to what comes, and `until`: the event that brings it."""
 
     peer: int
     units: int
@@ -46,7 +47,6 @@ class _Out:
 
 @dataclass(slots=True)
 class _Item:
-    needed: int = 0
     rests: dict[int, int] = field(default_factory=dict)
     out: dict[int, _Out] = field(default_factory=dict)
 
@@ -65,34 +65,28 @@ class Asks:
         self._sends: list[tuple[int, Ask]] = []
         self._settled: dict[bytes, None] = {}
 
-    def need(self, key: bytes, units: int, holders: Sequence[Holder], now_ms: int) -> bool:
-        """`units` more of the item are waited for. False: those who can be asked have not so many.
+    def awake(self, holders: Iterable[Holder], now_ms: int) -> list[Holder]:
+        """Those that have any, and answer."""
+        return [h for h in holders if h.units > 0 and self._silent.get(h.peer, 0) <= now_ms]
 
-        Who is being asked already counts with all that it has: once it has answered, it is asked for more.
+    def need(self, key: bytes, units: int, holders: Iterable[Holder], now_ms: int) -> None:
+        """`units` of the item are lacking here, all in all: ask for what nobody was asked for yet.
+
+        Where anybody is awake the item is sure to be settled: he is asked now, or was, or rests.
         """
         item = self._items.setdefault(key, _Item())
-        rests = self._silent | item.rests
-        awake = [h for h in holders if h.units > 0 and rests.get(h.peer, 0) <= now_ms]
-        if sum(holder.units for holder in awake) < item.needed + units:
-            self._forget(key)
-            return False
-        item.needed += units
-        self._ask(key, item, awake, now_ms)
-        return True
-
-    def withdraw(self, key: bytes, units: int) -> None:
-        """So many are waited for no more: an order gave up, or is tried again as a whole."""
-        item = self._items.get(key)
-        if item is not None:
-            item.needed = max(0, item.needed - units)
-            self._forget(key)
-
-    def retrying(self, key: bytes) -> None:
-        """All that waits for the item is tried again now: who still lacks some says so anew."""
-        item = self._items.get(key)
-        if item is not None:
-            item.needed = 0
-            self._forget(key)
+        busy = item.rests.keys() | {out.peer for out in item.out.values()}
+        missing = units - sum(out.units for out in item.out.values())
+        free = (holder for holder in self.awake(holders, now_ms) if holder.peer not in busy)
+        for holder in sorted(free, key=lambda holder: (-holder.units, holder.peer)):
+            if missing <= 0 or len(item.out) == AT_ONCE:
+                break
+            asked = min(missing, holder.units)
+            self._number += 1
+            item.out[self._number] = _Out(holder.peer, asked, now_ms)
+            self._sends.append((holder.peer, Ask(self._number, key, asked)))
+            missing -= asked
+        self._forget(key)
 
     def answered(self, peer: int, number: int, granted: int, until: int, now_ms: int) -> None:
         """A peer's answer; its grant is in its chain up to event `until`."""
@@ -103,6 +97,7 @@ class Asks:
                 out.until = until
                 if granted < out.units:
                     item.rests[peer] = now_ms + REST_MS
+                out.units = granted
 
     def reached(self, peer: int, seq: int) -> None:
         """The peer's events up to `seq` are on disk here."""
@@ -120,7 +115,10 @@ class Asks:
         late = now_ms - self._timeout_ms
         self._silent = {peer: until for peer, until in self._silent.items() if until > now_ms}
         for key, item in [*self._items.items()]:
-            item.rests = {peer: until for peer, until in item.rests.items() if until > now_ms}
+            rests = {peer: until for peer, until in item.rests.items() if until > now_ms}
+            if len(rests) < len(item.rests):
+                self._settled[key] = None  # who rested may help now
+            item.rests = rests
             self._forget(key)
             for out in item.out.values():
                 if out.at_ms <= late and out.until is None:
@@ -135,7 +133,7 @@ class Asks:
         return sends
 
     def take_settled(self) -> list[bytes]:
-        """Items of which a question came to its end."""
+        """Items of which a question came to its end, or somebody's rest: what waits is to be tried again."""
         settled, self._settled = [*self._settled], {}
         return settled
 
@@ -143,19 +141,6 @@ class Asks:
     def open(self) -> int:
         """Questions under way."""
         return sum(len(item.out) for item in self._items.values())
-
-    def _ask(self, key: bytes, item: _Item, holders: Sequence[Holder], now_ms: int) -> None:
-        missing = item.needed - sum(out.units for out in item.out.values())
-        asked = {out.peer for out in item.out.values()}
-        free = (holder for holder in holders if holder.peer not in asked)
-        for holder in sorted(free, key=lambda holder: (-holder.units, holder.peer)):
-            if missing <= 0 or len(item.out) == AT_ONCE:
-                return
-            units = min(missing, holder.units)
-            self._number += 1
-            item.out[self._number] = _Out(holder.peer, units, now_ms)
-            self._sends.append((holder.peer, Ask(self._number, key, units)))
-            missing -= units
 
     def _end(self, over: _Over) -> None:
         for key, item in [*self._items.items()]:
@@ -167,5 +152,5 @@ class Asks:
 
     def _forget(self, key: bytes) -> None:
         item = self._items[key]
-        if not item.needed and not item.out and not item.rests:
+        if not item.out and not item.rests:
             del self._items[key]
