@@ -150,8 +150,9 @@ class Driver:
     def stop(self) -> Turn:
         """Answer all that waits as things stand, and write out the checkpoints."""
         dones, works = self.waiting.all()
+        again, self._again = self._again, []
         self._release(dones)
-        self._group(works, ())
+        self._group([work._replace(last=True) for work in (*again, *works)], ())
         try:
             self.store.flush()
         except StoreFull as full:
