@@ -9,9 +9,9 @@ from tallystick.core.members import node_name
 from tallystick.core.order.facts import Body, Line
 from tallystick.core.replica.commands import PlaceOrder, ReceiveStock
 from tallystick.core.replica.outcome import Outcome
+from tallystick_sim.calls import Call, Wishes
 from tallystick_sim.cluster import Cluster
 from tallystick_sim.network import CALM, Weather
-from tallystick_sim.node import Call, Wishes
 from tests.node.workload import sale
 from tests.replication_sim.watching import SKUS, Watching
 

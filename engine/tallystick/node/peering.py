@@ -148,9 +148,8 @@ class Peering:
                 self.desk.reached(self._peer(link), self.seq_of(self._peer(link)))
             case SnapshotRequest() if self.installer is None:
                 self._requested(link, message)
-            case SnapshotChunk():
-                if self.installer is not None:
-                    self.installer.received(message)
+            case SnapshotChunk() if self.installer is not None:
+                self.installer.received(message)
             case _:
                 self.replicator.received(link, message, now_ms)
 
@@ -346,20 +345,17 @@ class Peering:
         """A stranger with an invitation: admit it, then greet."""
         shown = read_hello(hello, self.members, self._wall_ms)
         if isinstance(shown, Goodbye):
-            self._turn_away(link, shown)
+            self._effects += [Send(link, shown), Close(link, shown.reason, shown.message)]
             return
 
         def admitted(result: object) -> None:
             if isinstance(result, Refused):
-                self._turn_away(link, Goodbye(result.reason, result.message))
+                self._effects.append(Close(link, result.reason, result.message))
             else:
                 self._greeted(link, hello, now_ms)
 
         command = Admit(hello.replica, hello.region, hello.address, shown.nonce)
         self._chores.append(Chore(command, admitted))
-
-    def _turn_away(self, link: int, goodbye: Goodbye) -> None:
-        self._effects += [Send(link, goodbye), Close(link, goodbye.reason, goodbye.message)]
 
     def _admits(self, hello: Hello) -> Goodbye | None:
         return turn_away(hello, self.members, installing=self.installer is not None)
