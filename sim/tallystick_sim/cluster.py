@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from tallystick.core.invitations import invite
 from tallystick.core.replica.commands import Command, Found
 from tallystick.store.memory import Fault, MemoryBackend
+from tallystick_sim.calls import Call, Wishes
 from tallystick_sim.network import CALM, Network, Weather
-from tallystick_sim.node import CLUSTER, Call, Node, Watch, Wishes, ignore
+from tallystick_sim.node import CLUSTER, Node, Watch, ignore
 from tallystick_sim.world import STARTED_MS, World
 
 REGIONS = ("eu", "us", "ap", "sa", "af")

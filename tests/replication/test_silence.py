@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import pytest
@@ -44,7 +45,7 @@ async def test_silence_ends_a_link_and_healing_brings_it_back(cuttable):
     for relay in relays:
         relay.cut()
     for node in (eu, us):
-        told = await becomes(lambda node=node: status_of(node), is_alone)
+        told = await becomes(partial(status_of, node), is_alone)
     (peer,) = told.peers
     assert peer.problem.startswith("SILENT")
     await place(eu, order("alone", ("tea", 1)))

@@ -17,8 +17,9 @@ from tallystick.core.replica.outcome import Outcome
 from tallystick.core.replica.view import decode_document
 from tallystick.core.stock.receipts import BookingRecord
 from tallystick.store.port import Table
+from tallystick_sim.calls import Call, Wishes
 from tallystick_sim.cluster import Cluster
-from tallystick_sim.node import Call, Node, Wishes
+from tallystick_sim.node import Node
 from tests.node.checking import Tables
 from tests.node.workload import hold, sale
 from tests.replication_sim.watching import SKUS

@@ -7,8 +7,9 @@ import pytest
 from tallystick.core.errors import Refused
 from tallystick.core.members import node_name
 from tallystick.core.replica.commands import ReceiveStock
+from tallystick_sim.calls import Wishes
 from tallystick_sim.cluster import Cluster
-from tallystick_sim.node import Node, Wishes
+from tallystick_sim.node import Node
 from tests.node.workload import sale
 
 ALONE = Wishes(tokens=False)

@@ -16,7 +16,8 @@ from tallystick.core.stock.rights import EMPTY_ROW, Row
 from tallystick.node.jobs import Job
 from tallystick.node.source import load_stock
 from tallystick.store.port import Table
-from tallystick_sim.node import Answer, Call, Node
+from tallystick_sim.calls import Answer, Call
+from tallystick_sim.node import Node
 
 SKUS = ("tea", "milk", "salt")
 

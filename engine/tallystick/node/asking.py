@@ -34,32 +34,37 @@ class AskDesk:
         self.tick = self._asks.tick
         self.take_sends = self._asks.take_sends
         self.take_settled = self._asks.take_settled
-        self.retrying = self._asks.retrying
-        self.withdraw = self._asks.withdraw
 
-    def ask_for(self, shortages: Sequence[Shortage], now_ms: int) -> dict[bytes, int]:
-        """Ask for what is short. Answers units by stock key; nothing if not all of it is to be hoped for."""
-        linked = self._linked()
-        if not linked:
-            return {}
-        lacking: dict[bytes, int] = {}
+    def ask_for(self, shortages: Sequence[Shortage], now_ms: int) -> dict[bytes, int] | None:
+        """Ask for what is short. Answers what the order wants, by stock key, none if all is here meanwhile;
+        None if it is not to be hoped for: all who answer have not enough together.
+
+        A view of the others is never too low on account of tokens that are under way: a move lowers one and
+        raises another at once.
+        """
+        wanted: dict[bytes, int] = {}
+        needs: list[tuple[bytes, int, list[Holder]]] = []
         for short in shortages:
             key = stock_key(short.sku, short.location)
-            held = holdings(self._stock_of(key), linked)
-            holders = [Holder(peer, units) for peer, units in held.items() if units > 0]
-            units = short.asked - short.available_here
-            if not self._asks.need(key, units, holders, now_ms):
-                for other, count in lacking.items():
-                    self.withdraw(other, count)
-                return {}
-            lacking[key] = units
-        return lacking
+            stock = self._stock_of(key)
+            here = rights(stock, self._me)
+            held = holdings(stock, self._linked())
+            holders = (Holder(peer, units) for peer, units in held.items())
+            awake = self._asks.awake(holders, now_ms)
+            if here + sum(holder.units for holder in awake) < short.asked:
+                return None
+            if here < short.asked:
+                wanted[key] = short.asked
+                needs.append((key, self.wanting(key) + short.asked - here, awake))
+        for key, units, awake in needs:
+            self._asks.need(key, units, awake, now_ms)
+        return wanted
 
     def grant(self, asker: int, ask: Ask, granted: Callable[[int], None]) -> Chore:
         """What answers a peer's question.
 
-        Of two that both lack, the one with the lower id keeps what its own orders wait for: if both did, none
-        would be served, and if none did, tokens would cross over and both would lack again.
+        Of two that both lack, the one with the lower id keeps all that its own orders wait for: if both did,
+        none would be served, and if none did, tokens would cross over and both would lack again.
         """
         keep = self.wanting(ask.key) if self._me < asker else 0
         sku, location = split_stock_key(ask.key)

@@ -45,7 +45,7 @@ from tallystick.node.slicing import PEER_BYTES_MAX, Slices
 from tallystick.node.snapshots import read_chunk
 from tallystick.node.source import StoreSource
 from tallystick.node.sweeper import Sweep, Sweeper
-from tallystick.node.waiting import Done, Short, Waiting, Work
+from tallystick.node.waiting import Done, Waiting, Work
 from tallystick.store.port import CorruptRecord, StoreBroken, StoreFull
 from tallystick.store.store import Store
 
@@ -112,7 +112,6 @@ class Driver:
         self.notes = Notes()
         self._patrol = Patrol(store)
         peering.desk.wanting = self.waiting.wanting
-        self.waiting.withdraw = peering.desk.withdraw
 
     @property
     def head(self) -> Head:
@@ -133,7 +132,7 @@ class Driver:
             self.peering.take(each, now, wall_ms)
         self.peering.tick(now)
         again, self._again = self._again, []
-        again += [work for key in self.peering.take_fresh() for work in self._retried(key)]
+        again += [work for key in self.peering.take_fresh() for work in self.waiting.take(key)]
         again += self.waiting.expired(now)
         chores = [*self.peering.take_chores(), *(Chore(Settle(name)) for name in self._patrol.due(now))]
         sweeps = [Sweep(order_id, self.sweeper) for order_id in self.sweeper.due(wall_ms)]
@@ -150,8 +149,9 @@ class Driver:
     def stop(self) -> Turn:
         """Answer all that waits as things stand, and write out the checkpoints."""
         dones, works = self.waiting.all()
+        again, self._again = self._again, []
         self._release(dones)
-        self._group(works, ())
+        self._group([work._replace(last=True) for work in (*again, *works)], ())
         try:
             self.store.flush()
         except StoreFull as full:
@@ -256,8 +256,6 @@ class Driver:
                 outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
                 if outcome.writes:
                     sealer.add(outcome.entries)
-            except InsufficientStock as refusal:
-                results.append(self._short(work, command, refusal))
             except Refused as refusal:
                 results.append(refusal)
             except StoreBroken:
@@ -322,14 +320,10 @@ class Driver:
     def _conclude(self, work: Work, results: Sequence[Result], receipt: Receipt) -> None:
         """Answer a job, or those of its commands that need not wait."""
         job, now = work.job, self._clock.monotonic()
-        short = [place for place, result in enumerate(results) if isinstance(result, Short)]
-        if short:
-            for place in short:
-                result, command = results[place], work.commands[place]
-                assert isinstance(result, Short)
-                parked = work._replace(job=job.part((place,)), commands=(command,))
-                self.waiting.for_tokens(parked, result.lacking, now)
-            rest = [place for place in range(len(results)) if place not in set(short)]
+        waits = self._park(work, results, now)
+        results = [self.peering.explain(r) if isinstance(r, InsufficientStock) else r for r in results]
+        if waits:
+            rest = [place for place in range(len(results)) if place not in waits]
             if not rest:
                 return
             job, results = job.part(rest), [results[place] for place in rest]
@@ -347,23 +341,25 @@ class Driver:
     def _release(self, dones: Iterable[Done]) -> None:
         self._answers += [(done.job, answer_of(*done)) for done in dones]
 
-    def _short(self, work: Work, command: Command, refusal: InsufficientStock) -> Refused:
-        """Whether other nodes may help out; else the refusal, with what is known of the others."""
-        job = work.job
-        if (
-            isinstance(command, PlaceOrder)
-            and job.waits_for_tokens
-            and not work.last
-            and self.waiting.has_room()
-        ):
-            lacking = self.peering.ask_for(refusal.shortages, self._clock.monotonic())
-            if lacking:
-                return Short(refusal, lacking)
-        return self.peering.explain(refusal)
+    def _park(self, work: Work, results: Sequence[Result], now: float) -> set[int]:
+        """Let what is short wait for tokens, if other nodes may help out; answers the places.
 
-    def _retried(self, key: bytes) -> list[Work]:
-        self.peering.desk.retrying(key)
-        return self.waiting.take(key)
+        Only now, after the commit: what is stepped twice must not ask twice.
+        """
+        places: set[int] = set()
+        for place, (command, result) in enumerate(zip(work.commands, results, strict=True)):
+            may_wait = isinstance(command, PlaceOrder) and work.job.waits_for_tokens and not work.last
+            if not may_wait or not isinstance(result, InsufficientStock) or not self.waiting.has_room():
+                continue
+            wanted = self.peering.ask_for(result.shortages, now)
+            if wanted is not None:
+                part = work._replace(job=work.job.part((place,)), commands=(command,))
+                if wanted:
+                    self.waiting.for_tokens(part, wanted, now)
+                else:
+                    self._again.append(part)
+                places.add(place)
+        return places
 
     # ----------------------------------------------------------------------------------------- installing
 

@@ -150,9 +150,8 @@ class Peering:
                 self.desk.reached(self._peer(link), self.seq_of(self._peer(link)))
             case SnapshotRequest() if self.installer is None:
                 self._requested(link, message)
-            case SnapshotChunk():
-                if self.installer is not None:
-                    self.installer.received(message)
+            case SnapshotChunk() if self.installer is not None:
+                self.installer.received(message)
             case _:
                 self.replicator.received(link, message, now_ms)
 
@@ -239,8 +238,8 @@ class Peering:
         """A member's last event that is on disk here."""
         return self.replicator.vector.get(replica, EMPTY_HEAD).seq
 
-    def ask_for(self, shortages: Sequence[Shortage], now: float) -> dict[bytes, int]:
-        """Ask peers for what is short. Answers the units by stock key; nothing if that would be in vain."""
+    def ask_for(self, shortages: Sequence[Shortage], now: float) -> dict[bytes, int] | None:
+        """Ask peers for what is short. Answers the wanted units by stock key; None if it would be in vain."""
         return self.desk.ask_for(shortages, round(now * 1000))
 
     def explain(self, refusal: InsufficientStock) -> Refused:
@@ -349,7 +348,9 @@ class Peering:
 
         def admitted(result: object) -> None:
             self._admitting.pop(shown.nonce, None)
-            if not isinstance(result, Refused):
+            if isinstance(result, Refused):
+                self._effects.append(Close(link, result.reason, result.message))
+            else:
                 self._greeted(link, hello, now_ms)
 
         command = Admit(hello.replica, hello.region, hello.address, shown.nonce)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from tallystick.core.errors import InsufficientStock, Refused
 from tallystick.node.jobs import Commands, Job, Receipt, Result
 
 MARGIN_S = 0.05
@@ -33,14 +32,6 @@ class Work(NamedTuple):
     commands: Commands
     last: bool = False
     until: float | None = None
-
-
-class Short(Refused):
-    """A shortage that may wait for tokens. `lacking`: units by stock key."""
-
-    def __init__(self, refusal: InsufficientStock, lacking: dict[bytes, int]) -> None:
-        super().__init__(refusal.reason, refusal.message)
-        self.lacking = lacking
 
 
 class Done(NamedTuple):
@@ -71,8 +62,6 @@ class Waiting:
         self._parked: dict[int, tuple[_Parked, dict[bytes, int]]] = {}
         self._by_key: dict[bytes, dict[int, int]] = {}
         self._number = 0
-        self.withdraw: Callable[[bytes, int], None] = lambda key, units: None
-        """Told of units that are waited for no more."""
 
     # -------------------------------------------------------------------------------------- acknowledgements
 
@@ -115,16 +104,16 @@ class Waiting:
         """Whether one more may wait for tokens."""
         return len(self._parked) < PARKED_MAX
 
-    def for_tokens(self, work: Work, lacking: dict[bytes, int], now: float) -> None:
-        """Step this again when tokens of these items came, or can't come."""
+    def for_tokens(self, work: Work, wanted: dict[bytes, int], now: float) -> None:
+        """Step this again when tokens of these items came, or can't come. `wanted`: all that it asks for."""
         self._number += 1
         until = min(_until(work.job, now), now + TOKENS_S) if work.until is None else work.until
-        self._parked[self._number] = _Parked(until, work._replace(until=until)), lacking
-        for key, units in lacking.items():
+        self._parked[self._number] = _Parked(until, work._replace(until=until)), wanted
+        for key, units in wanted.items():
             self._by_key.setdefault(key, {})[self._number] = units
 
     def wanting(self, key: bytes) -> int:
-        """Units of the item that are waited for."""
+        """Units of the item that waiting orders ask for, those that are here included."""
         return sum(self._by_key.get(key, {}).values())
 
     def take(self, key: bytes) -> list[Work]:
@@ -162,9 +151,8 @@ class Waiting:
         return bool(self._acks or self._parked or self._decisions)
 
     def _unpark(self, number: int) -> _Parked:
-        parked, lacking = self._parked.pop(number)
-        for key, units in lacking.items():
-            self.withdraw(key, units)
+        parked, wanted = self._parked.pop(number)
+        for key in wanted:
             del self._by_key[key][number]
             if not self._by_key[key]:
                 del self._by_key[key]

@@ -2,8 +2,7 @@
 
 For one item all waiting demand is one question, put to the richest that can be reached, two of them at once
 at most. Nothing is locked meanwhile, and what arrives is kept even if the order gave up. Who could not help
-is left alone for a while, and hoped for meanwhile, unless that was in vain again and again: it may have kept
-units for orders of its own, and not need all of them. Whoever drives this retries what waits when
+is left alone for a while, and what waits waits for it. Whoever drives this retries what waits when
 `take_settled` names the item.
 
 Source: the transfer protocol of bounded counters (Balegas et al., 2015), with the mistakes of its first
@@ -13,7 +12,7 @@ shortfall to the queue again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,10 +23,6 @@ TIMEOUT_MS = 1_000
 """A peer that does not answer for so long is not waited for."""
 REST_MS = 250
 """Who could not help is not asked for the same item again for so long."""
-STRIKES_MAX = 3
-"""Who gave nothing so many times in a row is not hoped for while it rests."""
-MEMORY_MS = 1_000
-"""Strikes are remembered for so long after the rest."""
 SILENCE_MS = 5_000
 """Who did not answer is asked for nothing for so long, unless he is heard of: else orders would wait for one
 silent peer after the other, again and again."""
@@ -42,7 +37,7 @@ class Holder(NamedTuple):
 
 @dataclass(slots=True)
 class _Out:
-    """A question under way. `until` is set by the answer: the event of the peer that ends it."""
+    """A question under way. The answer sets `units` to what comes, and `until`: the event that brings it."""
 
     peer: int
     units: int
@@ -50,34 +45,10 @@ class _Out:
     until: int | None = None
 
 
-class _Rest(NamedTuple):
-    """Until when a peer is left alone, and how often in a row it gave nothing."""
-
-    until: int
-    strikes: int
-
-
-_AWAKE = _Rest(0, 0)
-
-
 @dataclass(slots=True)
 class _Item:
-    needed: int = 0
-    rests: dict[int, _Rest] = field(default_factory=dict)
+    rests: dict[int, int] = field(default_factory=dict)
     out: dict[int, _Out] = field(default_factory=dict)
-
-    def rest(self, peer: int, now_ms: int, strikes: int) -> None:
-        """Leave a peer alone for a while."""
-        before = self.rests.get(peer, _AWAKE)
-        self.rests[peer] = _Rest(now_ms + REST_MS, before.strikes + strikes)
-
-    def is_awake(self, peer: int, now_ms: int) -> bool:
-        """Whether the peer may be asked."""
-        return self.rests.get(peer, _AWAKE).until <= now_ms
-
-    def is_hoped_for(self, peer: int, now_ms: int) -> bool:
-        """Whether the peer may give something, now or when it has rested."""
-        return self.is_awake(peer, now_ms) or self.rests[peer].strikes < STRIKES_MAX
 
 
 _Over = Callable[[_Out], bool]
@@ -90,40 +61,32 @@ class Asks:
         self._timeout_ms = timeout_ms
         self._items: dict[bytes, _Item] = {}
         self._silent: dict[int, int] = {}
-        self._ticked_ms = 0
         self._number = 0
         self._sends: list[tuple[int, Ask]] = []
         self._settled: dict[bytes, None] = {}
 
-    def need(self, key: bytes, units: int, holders: Sequence[Holder], now_ms: int) -> bool:
-        """`units` more of the item are waited for. False: those who may give some have not so many.
+    def awake(self, holders: Iterable[Holder], now_ms: int) -> list[Holder]:
+        """Those that have any, and answer."""
+        return [h for h in holders if h.units > 0 and self._silent.get(h.peer, 0) <= now_ms]
 
-        Who is being asked already counts with all that it has: once it has answered, it is asked for more.
-        Others that wait for the same units don't count: whoever comes too late is refused when those are
-        gone, and not before anybody knows.
+    def need(self, key: bytes, units: int, holders: Iterable[Holder], now_ms: int) -> None:
+        """`units` of the item are lacking here, all in all: ask for what nobody was asked for yet.
+
+        Where anybody is awake the item is sure to be settled: he is asked now, or was, or rests.
         """
         item = self._items.setdefault(key, _Item())
-        heard = [each for each in holders if self._silent.get(each.peer, 0) <= now_ms]
-        if sum(each.units for each in heard if item.is_hoped_for(each.peer, now_ms)) < units:
-            self._forget(key)
-            return False
-        item.needed += units
-        self._ask(key, item, [each for each in heard if item.is_awake(each.peer, now_ms)], now_ms)
-        return True
-
-    def withdraw(self, key: bytes, units: int) -> None:
-        """So many are waited for no more: an order gave up, or is tried again as a whole."""
-        item = self._items.get(key)
-        if item is not None:
-            item.needed = max(0, item.needed - units)
-            self._forget(key)
-
-    def retrying(self, key: bytes) -> None:
-        """All that waits for the item is tried again now: who still lacks some says so anew."""
-        item = self._items.get(key)
-        if item is not None:
-            item.needed = 0
-            self._forget(key)
+        busy = item.rests.keys() | {out.peer for out in item.out.values()}
+        missing = units - sum(out.units for out in item.out.values())
+        free = (holder for holder in self.awake(holders, now_ms) if holder.peer not in busy)
+        for holder in sorted(free, key=lambda holder: (-holder.units, holder.peer)):
+            if missing <= 0 or len(item.out) == AT_ONCE:
+                break
+            asked = min(missing, holder.units)
+            self._number += 1
+            item.out[self._number] = _Out(holder.peer, asked, now_ms)
+            self._sends.append((holder.peer, Ask(self._number, key, asked)))
+            missing -= asked
+        self._forget(key)
 
     def answered(self, peer: int, number: int, granted: int, until: int, now_ms: int) -> None:
         """A peer's answer; its grant is in its chain up to event `until`."""
@@ -132,10 +95,9 @@ class Asks:
             out = item.out.get(number)
             if out is not None and out.peer == peer:
                 out.until = until
-                if granted:
-                    item.rests.pop(peer, None)
                 if granted < out.units:
-                    item.rest(peer, now_ms, strikes=not granted)
+                    item.rests[peer] = now_ms + REST_MS
+                out.units = granted
 
     def reached(self, peer: int, seq: int) -> None:
         """The peer's events up to `seq` are on disk here."""
@@ -145,7 +107,7 @@ class Asks:
         """The peer can't be reached any more: when it can, that is another chance."""
         self._silent.pop(peer, None)
         for item in self._items.values():
-            item.rest(peer, now_ms, STRIKES_MAX)
+            item.rests[peer] = now_ms + REST_MS
         self._end(lambda out: out.peer == peer)
 
     def tick(self, now_ms: int) -> None:
@@ -153,16 +115,16 @@ class Asks:
         late = now_ms - self._timeout_ms
         self._silent = {peer: until for peer, until in self._silent.items() if until > now_ms}
         for key, item in [*self._items.items()]:
-            if any(self._ticked_ms < rest.until <= now_ms for rest in item.rests.values()):
-                self._settled[key] = None
-            item.rests = {peer: rest for peer, rest in item.rests.items() if rest.until + MEMORY_MS > now_ms}
+            rests = {peer: until for peer, until in item.rests.items() if until > now_ms}
+            if len(rests) < len(item.rests):
+                self._settled[key] = None  # who rested may help now
+            item.rests = rests
             self._forget(key)
             for out in item.out.values():
                 if out.at_ms <= late and out.until is None:
                     self._silent[out.peer] = now_ms + SILENCE_MS
                 elif out.at_ms <= late:
-                    item.rest(out.peer, now_ms, STRIKES_MAX)
-        self._ticked_ms = now_ms
+                    item.rests[out.peer] = now_ms + REST_MS
         self._end(lambda out: out.at_ms <= late)
 
     def take_sends(self) -> list[tuple[int, Ask]]:
@@ -171,7 +133,7 @@ class Asks:
         return sends
 
     def take_settled(self) -> list[bytes]:
-        """Items of which a question came to its end."""
+        """Items of which a question came to its end, or somebody's rest: what waits is to be tried again."""
         settled, self._settled = [*self._settled], {}
         return settled
 
@@ -179,19 +141,6 @@ class Asks:
     def open(self) -> int:
         """Questions under way."""
         return sum(len(item.out) for item in self._items.values())
-
-    def _ask(self, key: bytes, item: _Item, holders: Sequence[Holder], now_ms: int) -> None:
-        missing = item.needed - sum(out.units for out in item.out.values())
-        asked = {out.peer for out in item.out.values()}
-        free = (holder for holder in holders if holder.units > 0 and holder.peer not in asked)
-        for holder in sorted(free, key=lambda holder: (-holder.units, holder.peer)):
-            if missing <= 0 or len(item.out) == AT_ONCE:
-                return
-            units = min(missing, holder.units)
-            self._number += 1
-            item.out[self._number] = _Out(holder.peer, units, now_ms)
-            self._sends.append((holder.peer, Ask(self._number, key, units)))
-            missing -= units
 
     def _end(self, over: _Over) -> None:
         for key, item in [*self._items.items()]:
@@ -203,5 +152,5 @@ class Asks:
 
     def _forget(self, key: bytes) -> None:
         item = self._items[key]
-        if not item.needed and not item.out and not item.rests:
+        if not item.out and not item.rests:
             del self._items[key]

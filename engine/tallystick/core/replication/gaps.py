@@ -20,7 +20,7 @@ STALL_MS = 500
 
 @dataclass(slots=True)
 class _Gap:
-    """`at_ms`: when it was noticed, got smaller or was asked for, the last of them. `link`: who was asked."""
+    """`at_ms`: when it was noticed, got smaller or was asked for, the last of it. `link`: who was asked."""
 
     at_ms: int
     link: int = 0
