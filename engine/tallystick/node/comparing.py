@@ -27,6 +27,8 @@ LOOKS = 6
 """How often one bucket's records are compared before it is given up as being in motion."""
 LOOKED_MAX = 64
 """Buckets of which records are named: more say the same."""
+REPEAT_S = 10.0
+"""A question that is not answered for so long is asked again: it may have been lost."""
 PATIENCE_S = 60.0
 """A peer that answers nothing for so long is taken for lost."""
 _KINDS = {table.value: kind for table, kind in KINDS.items()}
@@ -62,8 +64,7 @@ class Comparison:
         self._asked: DigestRequest | Inspect | None = None
         self._ours: Looked | None = None
         self._theirs: Inspected | None = None
-        self._said_s = now_s
-        self._resume_s = now_s
+        self._said_s = self._asked_s = self._resume_s = now_s
         self._effects: list[Effect] = []
         self._surveys: list[Wanted] = []
 
@@ -77,8 +78,11 @@ class Comparison:
             self._compare(self._ours, self._theirs, now_s)
         if now_s - self._said_s > PATIENCE_S:
             self.lose()
-        elif self._asked is None and now_s >= self._resume_s:
-            self._go_on(now_s)
+        elif self._asked is None:
+            if now_s >= self._resume_s:
+                self._go_on(now_s)
+        elif now_s - self._asked_s >= REPEAT_S and self._theirs is None:
+            self._ask(self._asked, now_s)
 
     def lose(self) -> None:
         """The peer is gone."""
@@ -124,30 +128,30 @@ class Comparison:
     def _go_on(self, now_s: float) -> None:
         first = next((at for at in range(self._at, BUCKETS, PIECE) if self._is_open(at)), None)
         if first is not None:
-            self._ask(DigestRequest(first, PIECE))
+            self._ask(DigestRequest(first, PIECE), now_s)
         elif self._unknown and self._passes < PASSES:
             self._passes += 1
             self._at, self._resume_s = 0, now_s + PAUSE_S
         else:
-            self._look()
+            self._look(now_s)
 
     def _is_open(self, at: int) -> bool:
         return not self._unknown.isdisjoint(range(at, at + PIECE))
 
-    def _ask(self, question: DigestRequest | Inspect) -> None:
-        self._asked = question
+    def _ask(self, question: DigestRequest | Inspect, now_s: float) -> None:
+        self._asked, self._asked_s = question, now_s
         self._effects.append(Send(self.link, question))
 
     # ------------------------------------------------------------------------------------------------ records
 
-    def _look(self) -> None:
+    def _look(self, now_s: float) -> None:
         """Look into some of the buckets that differ, both at about the same moment."""
         batch = tuple([*self._wrong][: min(LOOK_BUCKETS, max(0, LOOKED_MAX - self._looked))])
         if not batch:
             self._end()
             return
         self._ours = self._theirs = None
-        self._ask(Inspect(batch))
+        self._ask(Inspect(batch), now_s)
         self._surveys.append(Wanted(partial(prepare_look, self._proof, batch), self._looked_into))
 
     def _looked_into(self, ours: Looked) -> None:

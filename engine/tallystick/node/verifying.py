@@ -52,6 +52,11 @@ class Verifier:
         self._effects: list[Effect] = []
         self._surveys: list[Wanted] = []
 
+    @property
+    def under_way(self) -> bool:
+        """Whether something is being verified for somebody."""
+        return self._run is not None
+
     # ------------------------------------------------------------------------------------------ what comes in
 
     def ask(self, done: Done) -> None:
