@@ -184,7 +184,9 @@ def join_rows(left: Row, right: Row) -> Row:
         moved = _join_moved(moved, right.moved)
     most = tuple(map(max, cells_of(left), theirs))
     # Nearly always the right one is the left one, later: then there is nothing to make.
-    return right if most == theirs and moved == right.moved else Row(*most, moved=moved)
+    if most == theirs and moved == right.moved:
+        return right
+    return Row(*most, moved)  # type: ignore[call-arg]  # how many cells there are, mypy can't know
 
 
 def join_stock(left: Stock, right: Stock) -> Stock:
