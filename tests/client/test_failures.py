@@ -58,6 +58,7 @@ EXPECTED = {
     "TOO_MANY_CALLS": (errors.Overloaded, True, False),
     "REQUEST_TOO_LARGE": (errors.InvalidRequest, False, False),
     "NODE_STOPPING": (errors.Unavailable, True, False),
+    "NODE_STARTING": (errors.Unavailable, True, False),
     "INSTALLING": (errors.Unavailable, True, False),
     "OWN_CHAIN_LOST": (errors.Unavailable, False, False),
     "BEHIND_TOKEN": (errors.BehindToken, True, False),
@@ -75,10 +76,11 @@ def test_what_a_reason_means(reason):
 
 ELSEWHERE = {
     *("ORDER_NOT_FOUND", "STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "NOT_STARTED", "BEHIND_TOKEN"),
-    *("CORRUPT_RECORD", "INTERNAL", "INSTALLING", "OWN_CHAIN_LOST"),
+    *("CORRUPT_RECORD", "INTERNAL", "NODE_STARTING", "INSTALLING", "OWN_CHAIN_LOST"),
 }
 UNWELL = {
-    *("STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "NOT_STARTED", "INSTALLING", "OWN_CHAIN_LOST"),
+    *("STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "NOT_STARTED", "NODE_STARTING", "INSTALLING"),
+    "OWN_CHAIN_LOST",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tallystick.core.codec import decode
+from tallystick.node.identity import decode_token
 from tallystick.v1 import order_pb2
 
 HELD = order_pb2.ORDER_STATE_HELD
@@ -101,7 +101,8 @@ def _settle_changed(known: Known, now: order_pb2.Order) -> str:
 
 
 def _sequence(token: bytes) -> int:
-    return decode(token, tuple[int, int, bytes])[1]
+    (head,) = decode_token(token).values()  # of a node alone
+    return head.seq
 
 
 def check_placed(known: Known, now: order_pb2.Order) -> None:

@@ -9,7 +9,6 @@ from collections import Counter
 import pytest
 
 from tallystick.core.clock import Head
-from tallystick.core.codec import decode
 from tallystick.core.frame import EVENTS_MAX, decode_events, decode_frame, verify_chain
 from tallystick.core.order.facts import decode_order
 from tallystick.core.order.status import State, fold
@@ -21,6 +20,7 @@ from tallystick.core.replica.commands import (
 )
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.stock.rights import rights
+from tallystick.node.identity import decode_token
 from tallystick.node.jobs import Internal, NotStarted, Rotten, StorageFull
 from tallystick.store.memory import Fault, MemoryBackend
 from tallystick.store.port import StoreBroken, Table
@@ -94,7 +94,7 @@ async def test_a_row_is_in_the_frame_that_changed_it(stocked):
 async def test_a_token_is_the_head_after_the_commit(stocked):
     driven, _ = stocked
     answered = await driven.ask(sale("o-1", 1))
-    assert decode(answered.receipt.token, tuple[int, int, bytes]) == (IDENTITY.replica, *driven.engine.head)
+    assert decode_token(answered.receipt.token) == {IDENTITY.replica: driven.engine.head}
     replay = await driven.ask(sale("o-1", 1))
     assert (replay.outcome.replayed, replay.receipt.token) == (True, answered.receipt.token)
 
@@ -109,7 +109,7 @@ async def test_no_room_at_the_commit_refuses_all_of_it(stocked):
         assert isinstance(result, StorageFull)
         assert (result.reason, getattr(result, "definite", True)) == ("STORAGE_FULL", True)
     assert driven.engine.head == head
-    assert decode(failed.receipt.token, tuple[int, int, bytes])[1] == head.seq
+    assert decode_token(failed.receipt.token)[IDENTITY.replica].seq == head.seq
     assert tables_of(driven.store) == tables
     # The next write works, on the stock as it was, and the chain goes on.
     assert (await driven.do(sale("o-1", 99))).record.claims[0].seq == head.seq + 1

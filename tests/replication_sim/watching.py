@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tallystick.core.clock import EMPTY_HEAD
-from tallystick.core.codec import decode
 from tallystick.core.frame import decode_frame
 from tallystick.core.replica.keys import frame_key, stock_key
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.replication import holdback
 from tallystick.core.replication.link import WINDOW_BYTES
 from tallystick.core.stock.rights import EMPTY_ROW, Row
+from tallystick.node.identity import decode_token
 from tallystick.node.jobs import Job
 from tallystick.node.source import load_stock
 from tallystick.store.port import Table
@@ -97,7 +97,7 @@ class Watching:
         """What an answer says of copies is so: on that many other disks, at this moment."""
         if not any(isinstance(result, Outcome) for result in answer.results):
             return
-        _, seq, _ = decode(answer.receipt.token, tuple[int, int, bytes])
+        seq = decode_token(answer.receipt.token)[node.replica].seq
         others = [other for other in self.nodes if other is not node and hasattr(other, "driver")]
         copies = sum(other.driver.vector.get(node.replica, EMPTY_HEAD).seq >= seq for other in others)
         assert copies >= answer.receipt.replicated_to, "copies that are nowhere"

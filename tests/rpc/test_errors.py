@@ -18,7 +18,9 @@ from tests.rpc.refusals import read_status
 ENGINE = Path(tallystick.__file__).parent
 LAYERS = ("core", "node", "rpc")
 REASON = re.compile("[A-Z]+(_[A-Z]+)*")
-RETRIED = {"STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "INSTALLING", "BEHIND_TOKEN"}
+RETRIED = {
+    *("STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "NODE_STARTING", "INSTALLING", "BEHIND_TOKEN"),
+}
 
 
 def reasons_in(tree: ast.Module) -> set[str]:

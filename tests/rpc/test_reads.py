@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tallystick.core.codec import encode
+from tallystick.node.identity import encode_token
 from tallystick.v1 import cluster_service_pb2, order_pb2
 from tests.rpc.asking import (
     CAPTURED,
@@ -64,8 +65,8 @@ async def test_a_token_of_what_is_not_here_yet(served, tmp_path, read):
     await place(served, order("o-1", ("tea", 1)))
     head = served.engine.head
     replica = served.running.identity.replica
-    ahead = encode((replica, head.seq + 1, head.digest))
-    forked = encode((replica, head.seq, bytes(32)))
+    ahead = encode_token((replica, head.seq + 1, head.digest))
+    forked = encode_token((replica, head.seq, bytes(32)))
     async with serving(tmp_path / "other") as other:
         foreign = (await receive(other, tea=1)).write.consistency_token
         foreign_node = other.node

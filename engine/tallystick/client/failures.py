@@ -82,6 +82,7 @@ _REASONS: Mapping[str, _Rule] = {
     "STORAGE_FULL": _Rule(errors.StorageFull, elsewhere=True, unwell=True),
     "TOO_MANY_CALLS": _Rule(errors.Overloaded, retryable=True, elsewhere=True, unwell=True),
     "NODE_STOPPING": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
+    "NODE_STARTING": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
     "INSTALLING": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),
     "OWN_CHAIN_LOST": _Rule(errors.Unavailable, elsewhere=True, unwell=True),
     "NOT_STARTED": _Rule(errors.Unavailable, retryable=True, elsewhere=True, unwell=True),

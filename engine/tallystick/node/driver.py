@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import structlog
 
 from tallystick.core.clock import EMPTY_HEAD, Head, Vector, hlc_ms, receive, tick
-from tallystick.core.codec import encode
 from tallystick.core.errors import InsufficientStock, Refused
 from tallystick.core.frame import Frame
 from tallystick.core.replica.commands import Command, PlaceOrder, Settle
@@ -23,7 +22,7 @@ from tallystick.core.replica.step import Replica
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Effect
 from tallystick.node.chores import Chore
-from tallystick.node.identity import encode_position, encode_vector, progress_rows
+from tallystick.node.identity import encode_position, encode_token, encode_vector, progress_rows
 from tallystick.node.inputs import PeerInput
 from tallystick.node.jobs import (
     Closed,
@@ -231,7 +230,8 @@ class Driver:
         return self._clock.monotonic() >= self._rests_until
 
     def _receipt(self, stamp: int) -> Receipt:
-        token = encode((self.replica.replica, *self.head))
+        # An answer may tell of what peers wrote, too: a read elsewhere must see that as well.
+        token = encode_token((self.replica.replica, *self.head), *self._deps())
         return Receipt(token, stamp, self.peering.replicated(self.head.seq))
 
     def _commit_apart(self, batch: Sequence[Work], poisoned: _Poisoned) -> None:

@@ -75,6 +75,15 @@ def decode_vector(data: bytes) -> dict[int, Head]:
     return {replica: Head(seq, digest) for replica, seq, digest in rows}
 
 
+def encode_token(*entries: tuple[int, int, bytes]) -> bytes:
+    """What a caller hands to a read elsewhere: heads that are to be there. Opaque to it."""
+    return encode(tuple(sorted(entries)))
+
+
+decode_token = decode_vector
+"""The inverse. Raises one of DecodeError."""
+
+
 def encode_position(vector: Vector, touched: bytes) -> bytes:
     """Where the lazy tables stand: what they reflect, and what had touched the digests' buckets by then."""
     return encode((2, encode_vector(vector), touched))

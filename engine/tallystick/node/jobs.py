@@ -37,7 +37,7 @@ class Receipt(NamedTuple):
     """Proof of a commit, for the answers that it lets go."""
 
     token: bytes
-    """Consistency token: the head after the commit."""
+    """Consistency token: the head after the commit, and peers' heads that no frame of ours depends on yet."""
     hlc: int
     replicated_to: int
 
@@ -135,6 +135,13 @@ class Stopping(Refused):
 
     def __init__(self) -> None:
         super().__init__("NODE_STOPPING", "the node is stopping; try again, here or elsewhere")
+
+
+class Starting(Refused):
+    """The node is about to ask its peers what they have of it: it may have been rolled back."""
+
+    def __init__(self) -> None:
+        super().__init__("NODE_STARTING", "the node is starting; try again in a moment, or ask another node")
 
 
 class Installing(Refused):

@@ -10,12 +10,13 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
-from tallystick.core.clock import EMPTY_HEAD
-from tallystick.core.codec import DecodeError, decode
+from tallystick.core.clock import EMPTY_HEAD, Head, Vector
+from tallystick.core.codec import DecodeError
 from tallystick.core.errors import InvalidField, Refused
 from tallystick.node.engine import Engine
+from tallystick.node.identity import decode_token
 from tallystick.store.reader import Reader
 
 T = TypeVar("T")
@@ -35,12 +36,6 @@ class BehindToken(Refused):
             f"the token is of event {wanted} of node {replica:012x}; this node has seen {here} of its events",
             {"node": f"{replica:012x}", "wanted": str(wanted), "here": str(here)},
         )
-
-
-class _Token(NamedTuple):
-    replica: int
-    seq: int
-    digest: bytes
 
 
 class Reads:
@@ -65,26 +60,27 @@ class Reads:
         with self._engine.store.read() as reader:
             return read(reader)
 
-    async def _reach(self, token: _Token, deadline: float | None) -> None:
-        """Wait until the token's write is on disk here. Raises BehindToken."""
+    async def _reach(self, token: Vector, deadline: float | None) -> None:
+        """Wait until the token's writes are on disk here. Raises BehindToken."""
         until = time.monotonic() + WAIT_S if deadline is None else deadline - MARGIN_S
         driver = self._engine.driver
-        while not self._has(token):
+        while missing := [replica for replica, head in token.items() if not self._has(replica, head)]:
             left = until - time.monotonic()
-            here = driver.vector.get(token.replica, EMPTY_HEAD).seq
-            # What a stranger wrote, or what we ourselves did not, never comes; nor does another branch.
-            may_come = token.replica in driver.peering.members and token.replica != driver.replica.replica
-            if left <= 0 or not may_come or here >= token.seq:
-                raise BehindToken(token.replica, token.seq, here)
+            for replica in missing:
+                here, wanted = driver.vector.get(replica, EMPTY_HEAD).seq, token[replica].seq
+                # What a stranger wrote, or what we ourselves did not, never comes; nor does another branch.
+                may_come = replica in driver.peering.members and replica != driver.replica.replica
+                if left <= 0 or not may_come or here >= wanted:
+                    raise BehindToken(replica, wanted, here)
             await self._engine.progress(left)
 
-    def _has(self, token: _Token) -> bool:
-        head = self._engine.driver.vector.get(token.replica, EMPTY_HEAD)
-        return head.seq > token.seq or (head.seq == token.seq and head.digest == token.digest)
+    def _has(self, replica: int, wanted: Head) -> bool:
+        head = self._engine.driver.vector.get(replica, EMPTY_HEAD)
+        return head.seq > wanted.seq or head == wanted
 
 
-def _read_token(token: bytes) -> _Token:
+def _read_token(token: bytes) -> Vector:
     try:
-        return _Token(*decode(token, tuple[int, int, bytes]))
+        return decode_token(token)
     except DecodeError as problem:
         raise InvalidField("consistency_token", "is not one that a node has given") from problem

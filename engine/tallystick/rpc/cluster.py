@@ -17,6 +17,7 @@ from tallystick.core.invitations import invite
 from tallystick.core.members import Member, node_name
 from tallystick.node.identity import Identity
 from tallystick.node.inputs import VerifyAsked
+from tallystick.node.jobs import Installing
 from tallystick.node.surveying import Verdict
 from tallystick.rpc.links import Links
 from tallystick.rpc.messages import timestamp
@@ -71,7 +72,7 @@ class _Desk:
             vector={node_name(replica): head.seq for replica, head in driver.vector.items()},
             unreplicated_orders=self._unreplicated(),
             state=own.state if own else pb.MEMBER_STATE_JOINING,  # type: ignore[arg-type]
-            installing=self._shell.installing,
+            installing=self._shell.closed is Installing,
             digest=self._digest(),
             divergences=len(self._peering.proof.findings),
         )

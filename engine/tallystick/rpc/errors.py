@@ -36,6 +36,7 @@ CODES: Mapping[str, int] = {
     "REQUEST_TOO_LARGE": code_pb2.RESOURCE_EXHAUSTED,
     "TOO_MANY_CALLS": code_pb2.RESOURCE_EXHAUSTED,
     "NODE_STOPPING": code_pb2.UNAVAILABLE,
+    "NODE_STARTING": code_pb2.UNAVAILABLE,
     "INSTALLING": code_pb2.UNAVAILABLE,
     "OWN_CHAIN_LOST": code_pb2.UNAVAILABLE,
     "NOT_A_MEMBER": code_pb2.FAILED_PRECONDITION,
@@ -53,7 +54,9 @@ _SHORTAGES_BYTES = 3_000
 _REGIONS_MAX = 8
 """An error says what was wrong, it does not send everything back."""
 
-_RETRIABLE = {"STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "INSTALLING", "BEHIND_TOKEN"}
+_RETRIABLE = {
+    *("STORAGE_FULL", "TOO_MANY_CALLS", "NODE_STOPPING", "NODE_STARTING", "INSTALLING", "BEHIND_TOKEN"),
+}
 
 
 class TooManyCalls(Refused):

@@ -24,7 +24,7 @@ from tallystick.node.driver import Clock
 from tallystick.node.engine import WALL, Engine
 from tallystick.node.founding import OwnJob
 from tallystick.node.identity import Identity
-from tallystick.node.jobs import Closed
+from tallystick.node.jobs import Closed, Installing
 from tallystick.node.logs import configure_logs
 from tallystick.node.opening import Opened
 from tallystick.node.reads import Reads
@@ -126,10 +126,11 @@ class RunningNode:
                 log.warning("the address could not be written down", address=address, reason=result.message)
             elif isinstance(result, Refused):
                 raise JoinRefused(f"{result.reason}: {result.message}")
+        self.shell.closed = None
         await set_serving(self._health)
 
     async def _join(self, seed: str) -> None:
-        self.shell.installing = True
+        self.shell.closed = Installing
         await set_serving(self._health, serving=False)
         log.info("joining", seed=seed)
         self.links.joining = True
@@ -138,7 +139,6 @@ class RunningNode:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         if self.links.refused.done():
             raise JoinRefused(": ".join(self.links.refused.result()))
-        self.shell.installing = False
 
 
 async def start_node(

@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 
 from tallystick.core.errors import Refused
 from tallystick.node.engine import Engine
-from tallystick.node.jobs import Installing, Internal, Rotten, Stopping
+from tallystick.node.jobs import Installing, Internal, Rotten, Starting, Stopping
 from tallystick.node.reads import Reads
 from tallystick.node.settings import Settings
 from tallystick.rpc.errors import RequestTooLarge, TooManyCalls, status_of
@@ -47,8 +47,8 @@ class Shell:
         self.quiet = asyncio.Event()
         """Set while no call is in flight."""
         self.quiet.set()
-        self.installing = False
-        """Set while what is here may lack what others have: nothing is answered from it."""
+        self.closed: type[Starting | Installing] | None = Starting
+        """Why nothing is answered yet: what is here may lack what others have."""
         self._calls_max = settings.calls_max
         self._bytes_max = settings.request_bytes_max
         self._calls = 0
@@ -90,8 +90,8 @@ class Shell:
     def _check_open(self) -> None:
         if self.stopping.is_set():
             raise Stopping
-        if self.installing:
-            raise Installing
+        if self.closed is not None:
+            raise self.closed()
 
     def _note_quiet(self) -> None:
         if not self._calls and not self._streams:
