@@ -225,6 +225,8 @@ class Driver:
         receipt = self._receipt(stamp)
         for work, done in zip(batch, results, strict=True):
             self._conclude(work, done, receipt)
+        if frames:  # only now: what waits may have been stepped just before them
+            self._again += self.waiting.decided(key.decode() for key in view.orders)
 
     def _may_apply(self) -> bool:
         return self._clock.monotonic() >= self._rests_until
@@ -300,8 +302,6 @@ class Driver:
         self._source.adopt(view.stock)
         self.sweeper.note(view.expiry)
         self.peering.committed(sealer.frames, frames, view, changes, self._clock.monotonic())
-        if frames:
-            self._again += self.waiting.decided(key.decode() for key in view.orders)
 
     def _position(self, vector: Vector) -> bytes:
         return encode_position(vector, self.peering.proof.digests.pack_touched())
