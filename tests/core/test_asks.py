@@ -66,6 +66,20 @@ def test_who_was_lost_may_be_asked_when_he_is_back():
     assert hopes(asks, TEA, 5, [RICH], now + TIMEOUT_MS)
 
 
+def test_who_is_heard_of_is_slow_and_not_silent():
+    """It remembers a peer that came back after a cut, and was asked for nothing for five seconds: the
+    question that had gone with the old link had timed out."""
+    asks = Asks()
+    assert hopes(asks, TEA, 5, [RICH], 0)
+    asks.heard(RICH.peer, 500)
+    now = time_out(asks, 0)
+    assert hopes(asks, CUP, 5, [RICH], now)
+    asks.tick(now + 1 + TIMEOUT_MS)
+    assert not hopes(asks, TEA, 5, [RICH], now + 1 + TIMEOUT_MS)
+    asks.heard(RICH.peer, now)
+    assert hopes(asks, TEA, 5, [RICH], now)
+
+
 def test_whose_grant_is_on_its_way_is_not_silent():
     asks = Asks()
     assert hopes(asks, TEA, 5, [RICH], 0)

@@ -30,6 +30,7 @@ class AskDesk:
         self.wanting: Callable[[bytes], int] = lambda _: 0
         self.answered = self._asks.answered
         self.reached = self._asks.reached
+        self.heard = self._asks.heard
         self.lost = self._asks.lost
         self.tick = self._asks.tick
         self.take_sends = self._asks.take_sends

@@ -126,6 +126,7 @@ class Peering:
             case Received(link, message):
                 self._received(link, message, now_ms)
                 self.heard[self._peer(link)] = wall_ms
+                self.desk.heard(self._peer(link), now_ms)
 
     def _received(self, link: int, message: Message, now_ms: int) -> None:
         match message:

@@ -61,6 +61,7 @@ class Asks:
         self._timeout_ms = timeout_ms
         self._items: dict[bytes, _Item] = {}
         self._silent: dict[int, int] = {}
+        self._heard_ms: dict[int, int] = {}
         self._number = 0
         self._sends: list[tuple[int, Ask]] = []
         self._settled: dict[bytes, None] = {}
@@ -90,7 +91,7 @@ class Asks:
 
     def answered(self, peer: int, number: int, granted: int, until: int, now_ms: int) -> None:
         """A peer's answer; its grant is in its chain up to event `until`."""
-        self._silent.pop(peer, None)
+        self.heard(peer, now_ms)
         for item in self._items.values():
             out = item.out.get(number)
             if out is not None and out.peer == peer:
@@ -102,6 +103,11 @@ class Asks:
     def reached(self, peer: int, seq: int) -> None:
         """The peer's events up to `seq` are on disk here."""
         self._end(lambda out: out.peer == peer and out.until is not None and out.until <= seq)
+
+    def heard(self, peer: int, now_ms: int) -> None:
+        """Something came of the peer: it is not silent, only slow."""
+        self._heard_ms[peer] = now_ms
+        self._silent.pop(peer, None)
 
     def lost(self, peer: int, now_ms: int) -> None:
         """The peer can't be reached any more: when it can, that is another chance."""
@@ -121,7 +127,7 @@ class Asks:
             item.rests = rests
             self._forget(key)
             for out in item.out.values():
-                if out.at_ms <= late and out.until is None:
+                if out.at_ms <= late and self._heard_ms.get(out.peer, 0) <= out.at_ms:
                     self._silent[out.peer] = now_ms + SILENCE_MS
                 elif out.at_ms <= late:
                     item.rests[out.peer] = now_ms + REST_MS
