@@ -1,4 +1,4 @@
-"""A comparison by hand: what is asked, what is asked again, and when two looks may be held against each other."""
+"""A comparison by hand: what is asked, what is asked again, and when two looks may be held against another."""
 
 from __future__ import annotations
 

@@ -159,7 +159,8 @@ def test_what_was_sold_in_the_turn_that_began_the_count_is_counted_once():
     lone = Lone(MemoryBackend(), Clock(), found=False)
     sales = [sale(f"o-{number}", 1) for number in range(20)]
     goods = ReceiveStock("r-1", node_name(IDENTITY.replica), (("tea", "", 40),))
-    lone.turn(*map(_Ask, (Found(IDENTITY.region, secret=b"s"), goods, ADMIT, *sales)))
+    asked: list[Command] = [Found(IDENTITY.region, secret=b"s"), goods, ADMIT, *sales]
+    lone.turn(*(_Ask(each) for each in asked))
     lone.survey()
     lone.check()
 
