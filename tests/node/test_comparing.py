@@ -1,4 +1,4 @@
-"""A comparison by hand: what is asked, what is asked again, and when two looks may be held against another."""
+"""A comparison by hand: what is asked, and asked again, and which looks may be held against each other."""
 
 from __future__ import annotations
 
