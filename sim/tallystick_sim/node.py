@@ -30,16 +30,7 @@ from tallystick.core.replication.effects import (
 from tallystick.core.replication.messages import Me, Message
 from tallystick.node.driver import Clock, Driver
 from tallystick.node.identity import Identity, identity_rows
-from tallystick.node.inputs import (
-    ChunkRead,
-    Closed,
-    Connected,
-    LogRead,
-    PeerInput,
-    Received,
-    Surveyed,
-    VerifyAsked,
-)
+from tallystick.node.inputs import ChunkRead, Closed, Connected, LogRead, PeerInput, Received, Surveyed
 from tallystick.node.installing import Installer
 from tallystick.node.jobs import Job
 from tallystick.node.logreading import read_log
@@ -47,7 +38,6 @@ from tallystick.node.opening import ENCODERS, Opened, open_on
 from tallystick.node.peering import Peering
 from tallystick.node.snapshots import INSTALLING_KEY, Installation, read_chunk
 from tallystick.node.source import StoreSource
-from tallystick.node.surveying import Verdict
 from tallystick.store.memory import MemoryBackend, PowerLoss
 from tallystick.store.port import Table
 from tallystick.store.store import Store
@@ -205,12 +195,6 @@ class Node:
         self._jobs.append(call)
         self._wake()
         return call
-
-    def verify(self) -> list[Verdict]:
-        """An operator wants all verified; what comes of it will be in the list."""
-        verdicts: list[Verdict] = []
-        self._tell(VerifyAsked(verdicts.append))
-        return verdicts
 
     # ------------------------------------------------------------------------------------------- connections
 

@@ -45,6 +45,8 @@ _PATIENCE_S = 0.5
 """How long the node with the higher id leaves the dialling to its peer."""
 _FLUSH_S = 0.5
 """How long what was said before the end may take to leave."""
+_LAST_WRITE_S = 0.05
+"""How long what is on its way out is waited for when the peer says no more."""
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MAX_S = 0.5
 _OPTIONS = (
@@ -182,6 +184,9 @@ class Links:
         tasks = (reading, writing, asyncio.create_task(link.over.wait()))
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                # gRPC can't end a call amid a write; and who only listens is greeted all the same.
+                await asyncio.wait((writing,), timeout=_LAST_WRITE_S)
         finally:
             for task in tasks:
                 task.cancel()
