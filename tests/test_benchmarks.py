@@ -14,6 +14,14 @@ from benchmarks import place
 from benchmarks.__main__ import main
 from benchmarks.figures import Figures, median_of, quantile, ratio
 from benchmarks.load.pool import Pool
+from benchmarks.load.sellout import Attempt, judge
+from benchmarks.processes import Failed
+from benchmarks.regions import hot_wan
+from benchmarks.regions import run as regional
+from benchmarks.regions.bench import Settings
+from benchmarks.regions.finding import at_least, at_most, median
+from benchmarks.regions.finding import ratio as regional_ratio
+from benchmarks.regions.run import FIGURES, chosen
 from benchmarks.workload import ORDER_BYTES, Requests, Shape, make_json, stamp
 from click.testing import CliRunner
 
@@ -89,7 +97,7 @@ def test_every_target_has_its_ratio():
     assert len([name for name, _ in targets if name.startswith("SDK / raw unary")]) == 4
 
 
-@pytest.mark.parametrize("command", [[], ["place"], ["grow"]])
+@pytest.mark.parametrize("command", [[], ["place"], ["grow"], ["regions"]])
 def test_help_says_how(command):
     result = CliRunner().invoke(main, [*command, "--help"])
     assert result.exit_code == 0
@@ -103,10 +111,39 @@ def test_help_says_how(command):
         ["place", "--rounds", "0"],
         ["place", "--peer", "abacus"],
         ["grow", "1"],
+        ["regions", "--peer", "abacus"],
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments):
     assert CliRunner().invoke(main, arguments).exit_code == 2
+
+
+def test_a_ratio_that_is_to_be_small_is_met_below_its_target():
+    found = regional_ratio("f", "a / b", ("a", [2.0, 4.0, 3.0]), ("b", [2.0, 2.0, 3.0]), at_most(1.2))
+    assert (found.value, found.rounds, found.target, found.met) == (1.5, [1.0, 2.0, 1.0], "≤ 1.2", False)
+    assert found.of == {"a": [2.0, 4.0, 3.0], "b": [2.0, 2.0, 3.0]}
+    assert median("f", "a", "s", [3.0, 1.0, 2.0], at_most(2.0)).met
+    assert not median("f", "a", "s", [3.0, 1.0, 2.0], at_least(2.5)).met
+
+
+def test_a_refusal_is_false_if_a_unit_was_left_that_nobody_took():
+    """Two units. Whoever sent before the refusal came may have had one of them; who sent later may not."""
+    sold = [Attempt("tea", 0.0, 1.0, True), Attempt("tea", 2.0, 3.0, True), Attempt("nut", 0.0, 1.0, True)]
+    early = Attempt("tea", 0.5, 1.5, False)
+    racing = Attempt("tea", 0.5, 2.5, False)
+    late = Attempt("tea", 4.0, 5.0, False)
+    assert judge([*sold, early, racing, late], units=2) == ([early], 2)
+    assert judge([*sold, racing, late], units=2) == ([], 3)
+
+
+def test_figures_of_regions_are_chosen_by_name():
+    assert hot_wan.NAME not in chosen(Settings())
+    assert chosen(Settings(peer=hot_wan.PEER)) == [*FIGURES]
+    assert chosen(Settings(only=("gossip_bytes", "catch_up"))) == ["catch_up", "gossip_bytes"]
+    with pytest.raises(Failed, match="there is no figure abacus"):
+        chosen(Settings(only=("abacus",)))
+    with pytest.raises(Failed, match="--peer"):
+        chosen(Settings(only=(hot_wan.NAME,)))
 
 
 def benchmark(*arguments: str, folder: Path) -> dict[str, Any]:
@@ -142,3 +179,43 @@ def test_grow_kills_a_node_and_finds_everything_again(tmp_path):
     assert [report["small"]["stored"], report["large"]["stored"]] == [1000, 6000]
     assert report["restarts"][0]["checked"] == 1000
     assert {check["target"] for check in report["checks"]} == {"≥ 0.8", "< 300", "< 3"}
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_regions_measures_what_passes_between_nodes(tmp_path):
+    quick = (
+        "--rounds",
+        "1",
+        "--seconds",
+        "0.3",
+        "--warm-up",
+        "0.1",
+        "--rtt-ms",
+        "10",
+        "--orders-per-s",
+        "50",
+    )
+    report = benchmark("regions", "--only", "gossip_bytes", *quick, folder=tmp_path)
+    assert report["schema"] == regional.SCHEMA
+    paced, full = [each for each in report["findings"] if each["target"]]
+    assert paced["value"] > full["value"] > 1
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_regions_catches_up_after_a_cut(tmp_path):
+    quick = ("--rounds", "1", "--cut-orders", "300", "--rtt-ms", "10")
+    report = benchmark("regions", "--only", "catch_up", *quick, folder=tmp_path)
+    from_byte, from_healing = [each for each in report["findings"] if each["unit"] == "s"]
+    assert 0 < from_byte["value"] <= from_healing["value"]
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_regions_sells_out_and_judges_refusals(tmp_path):
+    quick = ("--rounds", "1", "--seconds", "0.5", "--rtt-ms", "10", "--orders-per-s", "60")
+    report = benchmark("regions", "--only", "false_refusals", *quick, folder=tmp_path)
+    before, false, in_the_end = report["findings"]
+    assert 0 < before["value"] <= in_the_end["value"] <= 1
+    assert false["value"] or before["value"] == in_the_end["value"] == 1

@@ -246,7 +246,7 @@ class End(asyncio.Protocol):
     # ------------------------------------------------------------------------ what link and pipes call
 
     def write(self, data: bytes) -> None:
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():
             self.transport.write(data)
 
     def tell_end(self, *, hard: bool) -> None:
