@@ -93,9 +93,11 @@ class Installer:
         self._waits, self._asked_ms = True, now_ms
         return self._link, self._request
 
-    def received(self, chunk: SnapshotChunk) -> None:
+    def received(self, link: int, chunk: SnapshotChunk) -> None:
         """Rows came, to be joined by the next step. Any but those that were asked for last came before."""
-        if self.reads_rows and self._chunk is None and follows_request(chunk, self._request):
+        if link != self._link or not self.reads_rows or self._chunk is not None:
+            return
+        if follows_request(chunk, self._request):
             self._chunk = chunk
             self._touched = chunk.touched or self._touched
             self._low = lower(self._low, chunk.vector)

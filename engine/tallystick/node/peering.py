@@ -152,7 +152,7 @@ class Peering:
             case SnapshotRequest() if self.installer is None:
                 self._requested(link, message)
             case SnapshotChunk() if self.installer is not None:
-                self.installer.received(message)
+                self.installer.received(link, message)
             case _:
                 self.replicator.received(link, message, now_ms)
 

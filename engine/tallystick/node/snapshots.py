@@ -70,7 +70,9 @@ def next_request(chunk: SnapshotChunk) -> tuple[str, bytes] | None:
 
 def follows_request(chunk: SnapshotChunk, request: SnapshotRequest) -> bool:
     """Whether a chunk answers this request, and not an earlier one."""
-    if chunk.table != (request.table or TABLES[0].value):
+    if not request.table:
+        return bool(chunk.touched)  # the first one of all, and no later one of its table
+    if chunk.table != request.table:
         return False
     return not chunk.rows or chunk.rows[0][0] > request.after
 
