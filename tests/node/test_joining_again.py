@@ -64,7 +64,8 @@ def test_a_node_that_had_all_when_it_crashed_settles_in_by_itself(here, settles)
     identity = node.identity
     me = Me(identity.cluster, identity.replica, 1, identity.region, "us:7411", frozenset())
     vector = {identity.replica: Head(0, b""), OTHER: Head(here, b"h")}
-    peering = Peering(me, vector, {}, StoreSource(node.store), installer=installer)
+    members = {identity.replica: Member("us", MemberState.JOINING)}
+    peering = Peering(me, vector, members, StoreSource(node.store), installer=installer)
     peering.tick(0.0)
     chores = [command for chore in peering.take_chores() for command in chore.commands()]
     assert chores == ([SettleIn("us:7411")] if settles else [])

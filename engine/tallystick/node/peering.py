@@ -101,8 +101,6 @@ class Peering:
         self._wall_ms = 0
         self._round_s = 0.0
         self._show_members()
-        if installer is not None and installer.caught_up(vector):
-            self._settle_in()
 
     # ---------------------------------------------------------------------------------------- what comes in
 
