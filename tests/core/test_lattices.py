@@ -46,7 +46,9 @@ def test_no_join_is_forgotten():
         for name, value in vars(module).items():
             if name.startswith("join_") and value.__module__ == record.__module__:
                 joined |= {hint for hint in get_type_hints(value).values() if _is_record(hint)}
-    assert {record.__name__ for record in joined} == {lattice.name for lattice in RECORDS}
+    # Documents are equal if what they were made of is: their bytes may differ, see test_joined_documents.
+    elsewhere = {"DocumentRecord"}
+    assert {record.__name__ for record in joined} == {lattice.name for lattice in RECORDS} | elsewhere
 
 
 def _is_record(hint: object) -> bool:
