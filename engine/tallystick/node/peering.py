@@ -132,7 +132,7 @@ class Peering:
                 self._greeted(link, message, now_ms)
             case Goodbye(reason, text):
                 log.warning("a peer ends the link", reason=reason, message=text)
-                self._effects.append(Close(link, reason, text, final=reason in FINAL))
+                self._effects.append(Close(link, reason, text, reason in FINAL, self._peer(link)))
                 if reason == FORK and self._peer(link):
                     self.replicator.forked(told_fork(self.replicator.me.replica, text))
             case _ if not self._peer(link):

@@ -294,13 +294,13 @@ class Links:
             # The stream may have ended before the reason was read.
             self.refused.set_result((close.reason, close.message))
         link = self._links.get(close.link)
-        if link is None:
-            return
-        log.info("closing a link", node=node_name(link.peer), reason=close.reason, message=close.message)
-        self.problems[link.peer] = f"{close.reason}: {close.message}"
+        peer = close.peer or (link.peer if link else 0)
+        log.info("closing a link", node=node_name(peer), reason=close.reason, message=close.message)
+        self.problems[peer] = f"{close.reason}: {close.message}"
         if close.final:
-            self.stopped.add(link.peer)
-        link.end()
+            self.stopped.add(peer)
+        if link is not None:
+            link.end()
 
     def _survey(self, survey: Survey) -> None:
         """Read everything: not in the thread in which links are served, as it may take long."""

@@ -28,12 +28,13 @@ class ReadLog(NamedTuple):
 
 class Close(NamedTuple):
     """End a link, after what was sent before. `final`: don't connect to that peer again before something has
-    been done about it."""
+    been done about it. `peer`: whose link it is, if it has greeted: the link may be gone by itself."""
 
     link: int
     reason: str
     message: str
     final: bool = False
+    peer: int = 0
 
 
 class ReadChunk(NamedTuple):

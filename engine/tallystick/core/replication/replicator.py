@@ -270,7 +270,7 @@ class Replicator:
         for peer in self.links.values():
             if own or peer.peer == fork.origin:
                 self._send(peer, Goodbye(fork.reason, fork.message))
-                self._effects.append(Close(peer.number, fork.reason, fork.message, final=own))
+                self._effects.append(Close(peer.number, fork.reason, fork.message, own, peer.peer))
 
     # ---------------------------------------------------------------------------------------------- receiving
 
