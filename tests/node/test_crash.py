@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 
 from tallystick.core.order.facts import decode_order
-from tallystick.node.identity import decode_vector
+from tallystick.node.identity import decode_position
 from tallystick.node.opening import open_store
 from tallystick.store.lmdb_backend import LmdbBackend
 from tallystick.store.port import Table
@@ -128,7 +128,7 @@ def is_cut_short(directory: Path) -> bool:
     backend = LmdbBackend(directory, map_bytes=4 << 30, reserve_bytes=0)
     store = Store(backend, {})
     position = store.checkpoint_position()
-    reached = max(head.seq for head in decode_vector(position).values()) if position else 0
+    reached = max(head.seq for head in decode_position(position)[0].values()) if position else 0
     with store.read() as reader:
         orders = [cast(bytes, data) for _, data in reader.scan(Table.ORDERS)]
         listed = sum(1 for _ in reader.scan(Table.BY_TIME))
