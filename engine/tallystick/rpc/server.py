@@ -49,7 +49,7 @@ _OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.keepalive_time_ms", 60_000),
 )
-_LAST_BYTES_S = 0.25
+_LAST_BYTES_S = 1.0
 """When all calls are answered, answers may be on their way out still; who watches our health never leaves."""
 
 _MEET_S = 1.0
