@@ -10,20 +10,31 @@ from hypothesis import strategies as st
 
 from tallystick.core.stock.demand import HALF_LIFE_MS, ITEMS_MAX, DemandMeter, decayed, runway
 
+LONG_AGO = -(1 << 40)
 asks = st.lists(st.tuples(st.sampled_from([b"x", b"y", b"z"]), st.integers(1, 50), st.integers(0, 400_000)))
 
 
 def test_a_steady_rate_is_measured():
-    meter = DemandMeter()
+    meter = DemandMeter(since_ms=LONG_AGO)
     for second in range(3_600):
         meter.note(b"x", 2, second * 1_000)
     assert meter.rate(b"x", 3_600_000) == pytest.approx(2, rel=0.01)
     assert meter.rate(b"y", 3_600_000) == 0
 
 
+def test_a_young_meter_measures_the_same_rate_as_an_old_one():
+    """A node that was just started once looked forty times less busy than it was."""
+    young, old = DemandMeter(), DemandMeter()
+    for second in range(3_600):
+        old.note(b"x", 2, second * 1_000)
+        if second >= 3_570:
+            young.note(b"x", 2, second * 1_000)
+    assert young.rate(b"x", 3_600_000) == pytest.approx(old.rate(b"x", 3_600_000), rel=0.1)
+
+
 def test_a_rate_halves_in_a_half_life_and_comes_to_nothing():
     """Rates that only came close to 0 would keep the rebalancer awake for ever."""
-    meter = DemandMeter()
+    meter = DemandMeter(since_ms=LONG_AGO)
     meter.note(b"x", 8, 0)
     first = meter.rate(b"x", 0)
     assert meter.rate(b"x", HALF_LIFE_MS) == pytest.approx(first / 2)
@@ -34,7 +45,7 @@ def test_a_rate_halves_in_a_half_life_and_comes_to_nothing():
 @given(asks=asks, later=st.integers(0, 4_000_000))
 def test_the_meter_is_the_weighted_sum_of_all_that_was_asked(asks, later):
     """An independent model: every ask by itself, weighed by its age."""
-    meter, now, life_s = DemandMeter(), 0, HALF_LIFE_MS / 1000 / math.log(2)
+    meter, now, life_s = DemandMeter(since_ms=LONG_AGO), 0, HALF_LIFE_MS / 1000 / math.log(2)
     noted = []
     for key, units, wait in asks:
         now += wait
@@ -48,7 +59,7 @@ def test_the_meter_is_the_weighted_sum_of_all_that_was_asked(asks, later):
 @given(asks=asks, age=st.integers(0, 4_000_000))
 def test_a_rate_that_was_gossiped_fades_as_the_one_that_was_measured(asks, age):
     """Two replicas that compare rates must see the same order, whose-ever is older."""
-    meter, now = DemandMeter(), 0
+    meter, now = DemandMeter(since_ms=LONG_AGO), 0
     for key, units, wait in asks:
         now += wait
         meter.note(key, units, now)
