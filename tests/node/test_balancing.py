@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tallystick.core.members import Member, MemberState
 from tallystick.core.replication.messages import Demand
 from tallystick.core.stock.demand import DemandMeter
-from tallystick.core.stock.rights import EMPTY_STOCK
+from tallystick.core.stock.rights import EMPTY_STOCK, Row, Stock
 from tallystick.node import balancing
 from tallystick.node.balancing import Balancer
 
@@ -31,3 +35,14 @@ def test_the_busiest_are_told_round_after_round(rounds, limit):
             assert balancer.tell(now_ms) == tuple(Demand(*pair) for pair in meter.busiest(2, now_ms))
     finally:
         balancing.TOLD_ITEMS, balancing.WAITING_ITEMS = told, waiting
+
+
+@pytest.mark.parametrize("rate", [math.nan, math.inf, -1.0])
+def test_what_is_no_rate_is_passed_over(rate):
+    """One peer that tells nonsense must not end the process of every other."""
+    members = {replica: Member("eu", int(MemberState.ACTIVE)) for replica in (1, 2)}
+    balancer = Balancer(1, lambda _: Stock(((1, Row(received=100)),)), "demand")
+    balancer.hear(2, [Demand(KEYS[0], rate)], 0)
+    balancer.missed(KEYS[0], 1, 0)
+    assert balancer.plan(members, [2], 1_000) is None
+    assert set(balancer.rates(KEYS[0], 0)) == {1}

@@ -6,6 +6,7 @@ the last look are looked at again, and only members that can be reached are sent
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
@@ -84,8 +85,10 @@ class Balancer:
         return tuple(Demand(key, rate) for key, rate in busiest)
 
     def hear(self, peer: int, demands: Iterable[Demand], now_ms: int) -> None:
-        """What is asked for most at a peer."""
+        """What is asked for most at a peer. What is no rate is passed over: no policy could weigh it."""
         for demand in demands:
+            if not 0 <= demand.units_per_s < math.inf:
+                continue
             known = self._heard.get(demand.key)
             if known is None:
                 if len(self._heard) >= HEARD_ITEMS:
