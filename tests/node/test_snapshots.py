@@ -91,9 +91,10 @@ def test_following_the_pieces_brings_every_row_once(members, items, bytes_max):
 
 
 def chunk(
-    table: Table, *names: bytes, at: int = 1, last: bool = False, touched: bytes = b""
+    table: Table, *names: bytes, at: int = 1, last: bool = False, touched: bytes = b"", after: bytes = b""
 ) -> SnapshotChunk:
-    return SnapshotChunk(table.value, tuple((name, b"") for name in names), {1: head(at)}, last, touched)
+    rows = tuple((name, b"") for name in names)
+    return SnapshotChunk(table.value, rows, {1: head(at)}, last, touched, after)
 
 
 def opening(*names: bytes, at: int = 1, last: bool = False) -> SnapshotChunk:
@@ -103,12 +104,13 @@ def opening(*names: bytes, at: int = 1, last: bool = False) -> SnapshotChunk:
 @pytest.mark.parametrize(
     ("piece", "fits"),
     [
-        (chunk(Table.STOCK, b"c"), True),
-        (chunk(Table.STOCK, b"b"), False),
+        (chunk(Table.STOCK, b"c", after=b"b"), True),
         (chunk(Table.STOCK, b"a", b"b", b"c"), False),
-        (chunk(Table.STOCK, last=True), True),
-        (chunk(Table.MEMBERS, b"z"), False),
-        (chunk(Table.ORDERS, b"z"), False),
+        (chunk(Table.STOCK, b"d", after=b"c"), False),  # beyond: what comes before it would be missing
+        (chunk(Table.STOCK, last=True, after=b"b"), True),
+        (chunk(Table.STOCK, after=b"b"), False),
+        (chunk(Table.MEMBERS, b"z", after=b"b"), False),
+        (chunk(Table.ORDERS, b"z", after=b"b"), False),
     ],
 )
 def test_a_piece_answers_one_request(piece, fits):

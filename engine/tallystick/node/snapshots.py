@@ -56,8 +56,8 @@ def read_chunk(reader: Reader, table: str, after: bytes, bytes_max: int = CHUNK_
         rows.append((key, payload))
         size += len(key) + len(payload)
         if size >= bytes_max:
-            return SnapshotChunk(TABLES[at].value, tuple(rows), vector)
-    return SnapshotChunk(TABLES[at].value, tuple(rows), vector, last=True)
+            return SnapshotChunk(TABLES[at].value, tuple(rows), vector, after=after)
+    return SnapshotChunk(TABLES[at].value, tuple(rows), vector, last=True, after=after)
 
 
 def next_request(chunk: SnapshotChunk) -> tuple[str, bytes] | None:
@@ -69,12 +69,12 @@ def next_request(chunk: SnapshotChunk) -> tuple[str, bytes] | None:
 
 
 def follows_request(chunk: SnapshotChunk, request: SnapshotRequest) -> bool:
-    """Whether a chunk answers this request, and not an earlier one."""
+    """Whether a chunk answers this request, and not one before or beyond it: rows that were passed over would
+    be missing for ever."""
     if not request.table:
-        return bool(chunk.touched)  # the first one of all, and no later one of its table
-    if chunk.table != request.table:
-        return False
-    return not chunk.rows or chunk.rows[0][0] > request.after
+        # The first one of all, and no later one of its table.
+        return chunk.table == TABLES[0].value and bool(chunk.touched)
+    return chunk.table == request.table and chunk.after == request.after and bool(chunk.rows or chunk.last)
 
 
 def join_chunk(chunk: SnapshotChunk, view: View) -> None:

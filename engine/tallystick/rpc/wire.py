@@ -108,6 +108,7 @@ _TO_WIRE: Mapping[type, tuple[str, Callable[[Any], Any]]] = {
             vector=_entries(m.vector),
             last=m.last,
             touched=m.touched,
+            after=m.after,
         ),
     ),
     core.Goodbye: ("goodbye", lambda m: pb.Goodbye(reason=m.reason, message=m.message)),
@@ -153,7 +154,12 @@ _FROM_WIRE: Mapping[str, Callable[[Any], core.Message]] = {
     "ask_answer": lambda m: core.AskAnswer(m.number, m.granted, m.sequence),
     "snapshot_request": lambda m: core.SnapshotRequest(m.table, m.after),
     "snapshot_chunk": lambda m: core.SnapshotChunk(
-        m.table, tuple((row.key, row.value) for row in m.rows), _vector(m.vector), m.last, m.touched
+        m.table,
+        tuple((row.key, row.value) for row in m.rows),
+        _vector(m.vector),
+        m.last,
+        m.touched,
+        m.after,
     ),
     "goodbye": lambda m: core.Goodbye(m.reason, m.message),
     "digest_request": lambda m: core.DigestRequest(m.first_bucket, m.count),

@@ -439,11 +439,14 @@ class SnapshotChunk(_message.Message):
     VECTOR_FIELD_NUMBER: _builtins.int
     LAST_FIELD_NUMBER: _builtins.int
     TOUCHED_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
     table: _builtins.str
     last: _builtins.bool
     """Nothing of this table comes after this."""
     touched: _builtins.bytes
     """In the first chunk: what touched the buckets of the digests, up to `vector`."""
+    after: _builtins.bytes
+    """After which key the rows were asked for: the chunk answers that request and no other."""
     @_builtins.property
     def rows(self) -> _containers.RepeatedCompositeFieldContainer[Global___SnapshotRow]: ...
     @_builtins.property
@@ -456,10 +459,11 @@ class SnapshotChunk(_message.Message):
         vector: _abc.Iterable[Global___VectorEntry] | None = ...,
         last: _builtins.bool = ...,
         touched: _builtins.bytes = ...,
+        after: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["last", b"last", "rows", b"rows", "table", b"table", "touched", b"touched", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "last", b"last", "rows", b"rows", "table", b"table", "touched", b"touched", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
