@@ -140,6 +140,29 @@ def test_who_is_silent_or_gone_is_followed_by_the_next():
     assert installer.ask([4], ANSWER_MS + 1) == (4, SnapshotRequest("", b""))
 
 
+def test_over_a_thin_line_it_comes_to_its_end_all_the_same():
+    """It began again each time that a piece took longer than a peer may be silent, and never ended."""
+    installer, took_ms, now_ms = Installer(Installation("seed", "code")), 3 * ANSWER_MS, 0
+    links = [4]
+    for table in TABLES:
+        first = table is TABLES[0]
+        request = SnapshotRequest("" if first else table.value, b"")
+        assert installer.ask(links, now_ms) == (4, request)
+        for waited_ms in range(100, took_ms, 100):
+            assert installer.ask(links, now_ms + waited_ms) in (None, (4, request))
+        now_ms += took_ms
+        step = installed(installer, 4, opening(last=True) if first else chunk(table, last=True))
+    assert step.adopts
+
+
+def test_if_all_are_slow_each_is_given_longer():
+    installer, asked = Installer(Installation("seed", "code")), []
+    for now_ms in range(0, 15 * ANSWER_MS, 100):
+        found = installer.ask([4, 7], now_ms)
+        asked += [(now_ms // ANSWER_MS, found[0])] if found else []
+    assert asked == [(0, 4), (1, 7), (3, 4), (7, 7)]
+
+
 def test_with_another_it_begins_again_and_forgets_no_maximum():
     """It remembers a maximum that was forgotten with the peer, and with a crash: effects whose causes were
     nowhere."""

@@ -30,7 +30,9 @@ from tallystick.store.port import Rows, Table
 log = structlog.get_logger("installing")
 
 ANSWER_MS = 2_000
-"""A peer that sends no rows for so long is not waited for: another is asked."""
+"""A peer that sends no rows for so long is not waited for: another is asked. Over a thin line rows take longer:
+each time that nobody was quick enough, all have twice as long, up to ANSWER_MS_MAX."""
+ANSWER_MS_MAX = 60_000
 
 
 class Step(NamedTuple):
@@ -62,6 +64,7 @@ class Installer:
         self._link = 0
         self._waits = False
         self._asked_ms = 0
+        self._patience_ms = ANSWER_MS
         self._low: Vector | None = None
         self._high: Vector = _unflat(state.high)
         self._chunk: SnapshotChunk | None = None
@@ -83,12 +86,14 @@ class Installer:
         for, or there is nobody."""
         if not self.reads_rows or self._chunk is not None or not links:
             return None
-        silent = self._waits and now_ms - self._asked_ms >= ANSWER_MS
-        if silent or self._link not in links:
+        silent = self._waits and now_ms - self._asked_ms >= self._patience_ms
+        if silent:
+            self._patience_ms = min(2 * self._patience_ms, ANSWER_MS_MAX)
+        if self._link not in links or (silent and len(links) > 1):
             # The next in turn: who is silent is asked again last.
             self._link = min(links, key=lambda link: (link <= self._link, link))
             self._request, self._low = SnapshotRequest("", b""), None
-        elif self._waits:
+        elif self._waits and not silent:
             return None
         self._waits, self._asked_ms = True, now_ms
         return self._link, self._request
