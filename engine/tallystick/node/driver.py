@@ -24,6 +24,7 @@ from tallystick.core.replication.effects import Effect
 from tallystick.node.chores import Chore
 from tallystick.node.identity import encode_position, encode_token, encode_vector, progress_rows
 from tallystick.node.inputs import PeerInput
+from tallystick.node.installing import BadRows
 from tallystick.node.jobs import (
     Closed,
     Commands,
@@ -378,6 +379,10 @@ class Driver:
         view = View(self._source)
         try:
             rows, vector = step.join(view)
+        except BadRows as problem:
+            self.peering.refuse_rows(str(problem))
+            return
+        try:
             if step.adopts:
                 self.store.flush()
             self.store.commit(rows, lazy_rows(view), 0, partial(self._position, vector))

@@ -3,14 +3,16 @@ to go on, or to begin again, after a crash."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import structlog
 
 from tallystick.core.clock import Head, Vector
-from tallystick.core.codec import encode
+from tallystick.core.codec import DecodeError, encode
 from tallystick.core.replica.view import View
+from tallystick.core.replication.effects import Alarm, Close, Effect
 from tallystick.core.replication.messages import SnapshotChunk, SnapshotRequest
 from tallystick.node.identity import BASE_KEY, VECTOR_KEY, encode_position, encode_vector
 from tallystick.node.sealing import eager_rows
@@ -35,6 +37,13 @@ each time that nobody was quick enough, all have twice as long, up to ANSWER_MS_
 ANSWER_MS_MAX = 60_000
 
 
+_UNREADABLE = (*DecodeError, ValueError, struct.error)
+
+
+class BadRows(Exception):
+    """A peer sent rows that no node keeps."""
+
+
 class Step(NamedTuple):
     """One commit of an installation. `adopts`: with it all rows are here."""
 
@@ -45,8 +54,12 @@ class Step(NamedTuple):
     touched: bytes = b""
 
     def join(self, view: View) -> tuple[dict[Table, Rows], Vector]:
-        """Join the rows; answers what to write at once, and the vector after it."""
-        join_chunk(self.chunk, view)
+        """Join the rows; answers what to write at once, and the vector after it. Raises BadRows: then the
+        view is worth nothing."""
+        try:
+            join_chunk(self.chunk, view)
+        except _UNREADABLE as problem:
+            raise BadRows(f"table {self.chunk.table}: {problem}") from problem
         return eager_rows(view, [], self.meta), self.vector
 
 
@@ -123,6 +136,13 @@ class Installer:
             INSTALLING_KEY: encode(self._state(_flat(self._low))),
         }
         return Step(chunk, True, self._low, meta, self._touched)
+
+    def refuse(self, problem: str, peer_of: Callable[[int], int]) -> list[Effect]:
+        """The rows that came are worth nothing: with the next link it begins again. Answers what to do."""
+        link, text = self._link, f"a snapshot can't be joined: {problem}"
+        self._chunk, self._waits, self._asked_ms = None, True, -ANSWER_MS_MAX  # as if it were silent
+        self._request, self._low = SnapshotRequest("", b""), None
+        return [Alarm("BAD_SNAPSHOT", text, peer_of(link)), Close(link, "BAD_SNAPSHOT", text)]
 
     def done(self, step: Step) -> None:
         """The step is on disk."""

@@ -219,11 +219,6 @@ class Peering:
     # -------------------------------------------------------------------------------------------- questions
 
     @property
-    def linked(self) -> bool:
-        """Whether there is any link."""
-        return bool(self.replicator.links)
-
-    @property
     def own_chain_lost(self) -> OwnChainLost | None:
         """Why this node must write nothing any more."""
         return OwnChainLost() if self.replicator.me.replica in self.replicator.stopped else None
@@ -300,6 +295,11 @@ class Peering:
         if step.adopts:
             self.proof.restart(step.touched)
             self.replicator.adopted(step.vector, round(now * 1000))
+
+    def refuse_rows(self, problem: str) -> None:
+        """What came of a snapshot can't be joined."""
+        if self.installer is not None:
+            self._effects += self.installer.refuse(problem, self._peer)
 
     def _seek_rows(self, now_ms: int) -> None:
         if self.installer is None:
