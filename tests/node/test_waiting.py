@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tallystick.core.replica.commands import Command, Found, ReceiveStock
 from tallystick.node.jobs import Commands, Job, Receipt, Result
 from tallystick.node.waiting import MARGIN_S, TOKENS_S, Waiting, Work
+from tallystick.store.memory import MemoryBackend
+from tests.node.driving import NODE, Clock, make_driver, open_memory
+from tests.node.workload import sale
 
 TEA = b"TEA\0"
 
@@ -14,18 +18,19 @@ TEA = b"TEA\0"
 class Placing(Job):
     """An order whose caller may have a deadline."""
 
-    def __init__(self, deadline: float | None = None) -> None:
-        self._deadline = deadline
+    def __init__(self, *commands: Command, deadline: float | None = None) -> None:
+        self._commands = commands
+        self.given = deadline
 
     @property
     def deadline(self) -> float | None:
-        return self._deadline
+        return self.given
 
     def commands(self) -> Commands:
-        return ()
+        return self._commands
 
     def answer(self, results: Sequence[Result], receipt: Receipt) -> Any:
-        return None
+        return list(results)
 
     def deliver(self, answer: Any) -> None:
         """Nobody asked."""
@@ -51,3 +56,21 @@ def test_an_order_is_answered_before_its_deadline():
     waiting.for_tokens(Work(Placing(deadline=101.0), ()), {TEA: 1}, 100.0)
     assert waiting.expired(101.0 - MARGIN_S - 0.01) == []
     assert len(waiting.expired(101.0 - MARGIN_S)) == 1
+
+
+def test_an_order_that_was_given_up_is_not_placed_when_tokens_come():
+    """Its caller's next attempt may have been refused meanwhile: he was told for certain that there is no such
+    order."""
+    now = [100.0]
+    driver = make_driver(open_memory(MemoryBackend()), Clock(), monotonic=lambda: now[0])
+    driver.turn([Placing(Found("eu"))], [])
+    order = sale("o-1", 1, "TEA")
+    given_up = Placing(order)
+    driver.waiting.for_tokens(Work(given_up, (order,)), {TEA: 1}, now[0])
+    given_up.given = 0.0  # the stream that it came over is gone
+    driver.turn([Placing(ReceiveStock("r-1", NODE, (("TEA", "", 1),)))], [])
+    now[0] += TOKENS_S
+    head = driver.head
+    ((_, (result,)),) = driver.turn([], []).answers
+    assert result.reason == "NOT_STARTED"
+    assert driver.head == head

@@ -171,7 +171,9 @@ class Driver:
         batch: list[Work] = []
         events = 0
         some = False
-        for work in chain(works, (Work(job, self._read(job)) for job in jobs)):
+        now = self._clock.monotonic()
+        waited = (work.unless_given_up(now) for work in works)
+        for work in chain(waited, (Work(job, self._read(job)) for job in jobs)):
             some = True
             if batch and events + len(work.commands) > self._events_max:
                 self._commit(batch)

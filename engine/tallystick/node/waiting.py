@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from tallystick.node.jobs import Commands, Job, Receipt, Result
+from tallystick.node.jobs import Commands, Job, NotStarted, Receipt, Result
 
 MARGIN_S = 0.05
 """An answer must leave this long before the deadline, to be there in time."""
@@ -32,6 +32,15 @@ class Work(NamedTuple):
     commands: Commands
     last: bool = False
     until: float | None = None
+
+
+    def unless_given_up(self, now: float) -> Work:
+        """The same, or nothing if it waited for tokens and nobody waits for it any more: he may have been
+        told elsewhere, or by another attempt, that the order is refused."""
+        deadline = self.job.deadline
+        if self.until is None or deadline is None or now <= deadline:
+            return self
+        return self._replace(commands=(NotStarted(),) * len(self.commands))
 
 
 class Done(NamedTuple):
