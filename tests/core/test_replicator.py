@@ -9,7 +9,7 @@ from tallystick.core.clock import EMPTY_HEAD, Head
 from tallystick.core.frame import Frame, encode_frame, frame_span
 from tallystick.core.replication.effects import Alarm, Close, Effect, ReadLog, Send
 from tallystick.core.replication.gaps import STALL_MS
-from tallystick.core.replication.link import WINDOW_BYTES
+from tallystick.core.replication.link import WINDOW_BYTES, Link
 from tallystick.core.replication.messages import Ack, Frames, Goodbye, Hello, Me, Message, Want
 from tallystick.core.replication.replicator import HEARTBEAT_MS, MESSAGE_BYTES, RESEND_MS, Replicator
 
@@ -369,3 +369,16 @@ def test_who_forked_is_turned_away_from_then_on():
     a.machine.connected(5, 0)
     a.machine.received(5, hello(vector={2: theirs[0].head}), 0)
     assert [e.reason for e in a.machine.take_effects() if isinstance(e, Close)] == ["FORK"]
+
+
+def test_links_may_come_and_go_while_somebody_asks_what_is_known():
+    """A status is answered in another thread than the machine's."""
+
+    class Meddling(Link):
+        def seq_of(self, origin: int) -> int:
+            machine.connected(max(machine.links) + 1, 0)
+            return super().seq_of(origin)
+
+    machine = Hand(1).machine
+    machine.links = {1: Meddling(1, has={7: Head(3, bytes(32))}), 2: Meddling(2)}
+    assert machine.known(7) == 3

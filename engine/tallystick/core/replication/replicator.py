@@ -184,8 +184,8 @@ class Replicator:
         return sum(acked >= seq for acked in self.acked.values())
 
     def known(self, origin: int) -> int:
-        """The highest event of an origin that anybody connected is known to have."""
-        heard = (peer.seq_of(origin) for peer in self.links.values())
+        """The highest event of an origin that anybody connected is known to have. For any thread."""
+        heard = (peer.seq_of(origin) for peer in [*self.links.values()])
         return max(heard, default=0)
 
     def link_to(self, replica: int) -> Link | None:
