@@ -108,9 +108,11 @@ class Engine:
         """Queue news of a link."""
         self._queue.put(news)
 
-    async def progress(self, timeout_s: float) -> None:
-        """Wait until more of peers' events is on disk, or for so long. On the loop."""
+    async def progress(self, seen: Vector, timeout_s: float) -> None:
+        """Wait until more is on disk than `seen`, or for so long. On the loop."""
         self._awaited = True
+        if self.driver.vector is not seen:
+            return  # it came before anybody knew that it is waited for
         with suppress(TimeoutError):
             await asyncio.wait_for(self._progress.wait(), timeout_s)
 

@@ -64,19 +64,22 @@ class Reads:
         """Wait until the token's writes are on disk here. Raises BehindToken."""
         until = time.monotonic() + WAIT_S if deadline is None else deadline - MARGIN_S
         driver = self._engine.driver
-        while missing := [replica for replica, head in token.items() if not self._has(replica, head)]:
+        seen = driver.vector
+        while missing := [replica for replica, head in token.items() if not _has(seen, replica, head)]:
             left = until - time.monotonic()
             for replica in missing:
-                here, wanted = driver.vector.get(replica, EMPTY_HEAD).seq, token[replica].seq
+                here, wanted = seen.get(replica, EMPTY_HEAD).seq, token[replica].seq
                 # What a stranger wrote, or what we ourselves did not, never comes; nor does another branch.
                 may_come = replica in driver.peering.members and replica != driver.replica.replica
                 if left <= 0 or not may_come or here >= wanted:
                     raise BehindToken(replica, wanted, here)
-            await self._engine.progress(left)
+            await self._engine.progress(seen, left)
+            seen = driver.vector
 
-    def _has(self, replica: int, wanted: Head) -> bool:
-        head = self._engine.driver.vector.get(replica, EMPTY_HEAD)
-        return head.seq > wanted.seq or head == wanted
+
+def _has(vector: Vector, replica: int, wanted: Head) -> bool:
+    head = vector.get(replica, EMPTY_HEAD)
+    return head.seq > wanted.seq or head == wanted
 
 
 def _read_token(token: bytes) -> Vector:
