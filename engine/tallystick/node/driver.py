@@ -100,6 +100,8 @@ class Driver:
         self.peering = peering
         self.waiting = Waiting()
         self.sweeper = Sweeper(store, sweep_interval_ms)
+        self.asks_first = False
+        """Whether peers are about to be asked for our own head: till then nothing is decided unasked."""
         self._hlc = last_hlc
         self._events_max = events_max
         self._clock = clock
@@ -134,8 +136,9 @@ class Driver:
         again, self._again = self._again, []
         again += [work for key in self.peering.take_fresh() for work in self.waiting.take(key)]
         again += self.waiting.expired(now)
-        chores = [*self.peering.take_chores(), *(Chore(Settle(name)) for name in self._patrol.due(now))]
-        sweeps = [Sweep(order_id, self.sweeper) for order_id in self.sweeper.due(wall_ms)]
+        waiting, due = ([], []) if self.asks_first else (self._patrol.due(now), self.sweeper.due(wall_ms))
+        chores = [*self.peering.take_chores(), *(Chore(Settle(name)) for name in waiting)]
+        sweeps = [Sweep(order_id, self.sweeper) for order_id in due]
         committed = self._group(again, (*chores, *jobs))
         # One job each: a bug in one of them leaves the others alone.
         committed = self._group([], sweeps) or committed

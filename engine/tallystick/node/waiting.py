@@ -33,7 +33,6 @@ class Work(NamedTuple):
     last: bool = False
     until: float | None = None
 
-
     def unless_given_up(self, now: float) -> Work:
         """The same, or nothing if it waited for tokens and nobody waits for it any more: he may have been
         told elsewhere, or by another attempt, that the order is refused."""

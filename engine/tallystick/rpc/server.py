@@ -120,6 +120,7 @@ class RunningNode:
                 # A disk that was rolled back may have sold more than it knows: ask before selling, if any
                 # peer can be asked. Cut off, we go on with what is here.
                 await asyncio.wait({self.links.met}, timeout=_MEET_S)
+                self.engine.driver.asks_first = False
             result = await OwnJob(SettleIn(address)).run(self.engine)
             if isinstance(result, Closed):
                 # Reads go on.
@@ -156,6 +157,7 @@ async def start_node(
     told = settings.advertise or address
     opened = open_directory(settings)
     driver = make_driver(settings, opened, told, clock)
+    driver.asks_first = opened.installation is None and len(opened.members) > 1
     engine, links = make_engine(settings, driver, on_broken or end_process)
     shell = Shell(engine, Reads(engine), make_site(opened, driver.peering, clock), settings)
     health_servicer = add_services(server, shell, links, opened)
