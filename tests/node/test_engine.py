@@ -393,12 +393,3 @@ async def test_time_goes_on_when_the_clock_does_not(stocked):
     opened = open_memory(backend.clone())
     assert opened.hlc == stamps[-1]
     assert opened.head == Head(driven.engine.head.seq, driven.engine.head.digest)
-
-
-async def test_what_came_before_it_was_waited_for_is_not_waited_for(stocked):
-    """A read with a token looked, then asked to be woken: what was committed in between woke nobody."""
-    driven, _ = stocked
-    seen = driven.driver.vector
-    await driven.do(sale("o-1", 1))
-    async with asyncio.timeout(PATIENCE_S / 2):
-        await driven.engine.progress(seen, PATIENCE_S)
