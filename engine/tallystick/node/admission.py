@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, MutableMapping
 
+from tallystick.core.clock import REPLICA_ID_MAX
 from tallystick.core.invitations import Invitation, is_signed, read_invitation
 from tallystick.core.members import Member, MemberState, node_name
 from tallystick.core.replication.forks import FORK, OWN_CHAIN_LOST
 from tallystick.core.replication.messages import Goodbye, Hello
+from tallystick.node.settings import REGION
+
+ADDRESS_MAX = 255
+"""The longest name that DNS has."""
 
 FINAL = frozenset(
     {
@@ -20,6 +26,8 @@ FINAL = frozenset(
 
 def turn_away(hello: Hello, members: Mapping[int, Member], *, installing: bool) -> Goodbye | None:
     """Why a peer that greets is no peer of ours, if it is not."""
+    if not 0 < hello.replica <= REPLICA_ID_MAX:
+        return Goodbye("NOT_A_MEMBER", f"no node has the id {hello.replica}")
     name = node_name(hello.replica)
     member = members.get(hello.replica)
     if member is None:
@@ -36,6 +44,9 @@ def read_hello(
 ) -> Invitation | Goodbye:
     """The invitation that a stranger shows, if it lets him in; else why not. `admitting` says who is being
     let in with which nonce, and comes to name him: two may show one before either is a member."""
+    well_formed = 0 < hello.replica <= REPLICA_ID_MAX and re.fullmatch(REGION, hello.region)
+    if not well_formed or len(hello.address) > ADDRESS_MAX:
+        return Goodbye("INVITATION_BAD", "no node has that id, region or address")
     try:
         invitation = read_invitation(hello.invitation)
     except ValueError as problem:

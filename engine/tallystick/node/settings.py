@@ -18,6 +18,7 @@ from tallystick.core.invitations import read_invitation
 from tallystick.core.limits import Limits
 
 DEFAULT_LISTEN = "127.0.0.1:7411"
+REGION = r"^[A-Za-z0-9._-]{1,32}$"
 
 
 class Settings(BaseSettings):
@@ -31,7 +32,7 @@ class Settings(BaseSettings):
     """The data directory: one node, one incarnation."""
     listen: str = DEFAULT_LISTEN
     """host:port to serve on; port 0 takes a free one."""
-    region: str = Field(default="default", pattern=r"^[A-Za-z0-9._-]{1,32}$")
+    region: str = Field(default="default", pattern=REGION)
     """A label; several nodes may share it. Fixed when the data directory is created."""
     new_cluster: bool = False
     """Found a cluster if the directory is empty."""
