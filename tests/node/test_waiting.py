@@ -59,7 +59,7 @@ def test_an_order_is_answered_before_its_deadline():
 
 
 def test_an_order_that_was_given_up_is_not_placed_when_tokens_come():
-    """Its caller's next attempt may have been refused meanwhile: he was told for certain that there is no such
+    """Its caller's next attempt may have been refused meanwhile: he takes it for certain that there is no such
     order."""
     now = [100.0]
     driver = make_driver(open_memory(MemoryBackend()), Clock(), monotonic=lambda: now[0])
