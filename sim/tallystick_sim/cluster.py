@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from tallystick.core.invitations import invite
 from tallystick.core.replica.commands import Command, Found
-from tallystick.store.memory import Fault, MemoryBackend
+from tallystick.store.memory import Fault
 from tallystick_sim.calls import Call, Wishes
+from tallystick_sim.disk import Disk
 from tallystick_sim.network import CALM, Network, Weather
 from tallystick_sim.node import CLUSTER, Node, Watch, ignore
 from tallystick_sim.world import STARTED_MS, World
@@ -102,7 +103,7 @@ class Cluster:
             if not node.up:
                 node.start()
 
-    def restore(self, node: Node, disk: MemoryBackend) -> None:
+    def restore(self, node: Node, disk: Disk) -> None:
         """Start a node on another disk: an old copy of its own."""
         node.crash()
         node.backend = disk

@@ -1,7 +1,7 @@
 """A node of a simulated cluster: the real driver on the store without a disk, its effects carried out here.
 
-It is the twin of the engine's thread and of `rpc.links`: it turns the driver when something came and every
-`TICK_MS`, dials whom it is to dial, reads for others what they want. A crash loses all but the disk.
+It is the twin of the engine's thread and of `rpc.links`: it turns the driver when something came and now and
+then, dials whom it is to dial, reads for others what they want. A crash loses all but the disk.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from tallystick.core.replication.effects import (
     Survey,
 )
 from tallystick.core.replication.messages import Me, Message
-from tallystick.node.driver import Clock, Driver
+from tallystick.node.driver import Driver, Turn
 from tallystick.node.identity import Identity, identity_rows
 from tallystick.node.inputs import ChunkRead, Closed, Connected, LogRead, PeerInput, Received, Surveyed
 from tallystick.node.installing import Installer
@@ -38,14 +38,21 @@ from tallystick.node.opening import ENCODERS, Opened, open_on
 from tallystick.node.peering import Peering
 from tallystick.node.snapshots import INSTALLING_KEY, Installation, read_chunk
 from tallystick.node.source import StoreSource
-from tallystick.store.memory import MemoryBackend, PowerLoss
-from tallystick.store.port import Table
+from tallystick.store.memory import PowerLoss
+from tallystick.store.port import StoreFull, Table
 from tallystick.store.store import Store
 from tallystick_sim.calls import Call, Wishes
+from tallystick_sim.clocks import NodeClock
+from tallystick_sim.disk import Disk
 from tallystick_sim.network import Network, Pipe
 from tallystick_sim.world import World
 
 TICK_MS = 20.0
+IDLE_TICK_MS = 100.0
+"""A node that had nothing to do in its last turns is turned less and less often, down to this: what it does
+by itself is counted in hundreds of milliseconds, and most of a run is spent waiting."""
+TIDY_MS = 5_000.0
+"""An idle node writes out its checkpoints, at most so often."""
 REDIAL_MS = (50.0, 300.0)
 READ_MS = (0.0, 5.0)
 CLUSTER = "c0ffee00c0ffee00"
@@ -78,8 +85,9 @@ class Node:
     region: str
     find: Callable[[str], Node | None]
     """Who answers at an address."""
-    backend: MemoryBackend = field(default_factory=MemoryBackend)
+    backend: Disk = field(default_factory=Disk)
     backlog_events: int = 200
+    rebalance: str = "off"
     up: bool = False
     frozen: bool = False
     settled: bool = False
@@ -90,6 +98,8 @@ class Node:
 
     def __post_init__(self) -> None:
         self.driver: Driver
+        self.clock = NodeClock(self.world)
+        self._random = self.world.stream(f"node {self.name}")
         self._life = -1
         self._reset()
 
@@ -100,6 +110,10 @@ class Node:
         self._jobs: list[Job] = []
         self._inputs: list[PeerInput] = []
         self._due = False
+        self._ticks = 0
+        self._pause_ms = TICK_MS
+        self._tidied_ms = 0.0
+        self._writes_until_ms = 0.0
         self._roster: dict[int, str] = {}
         self._dialling: set[str] = set()
         self._seed = ""
@@ -140,10 +154,10 @@ class Node:
             self._dial(self._seed)
         else:
             self.settled = True
-        self._tick(self._life)
+        self._wake()
 
     def _make_driver(self, opened: Opened) -> Driver:
-        draw = self.world.random.getrandbits
+        draw = self._random.getrandbits
         installation, source = opened.installation, StoreSource(opened.store)
         kinds = frozenset(map(int, EntryKind))
         code = installation.invitation if installation else ""
@@ -155,18 +169,38 @@ class Node:
             source,
             opened.vector,
             opened.hlc,
-            Peering(me, opened.vector, opened.members, source, touched=opened.touched, installer=installer),
+            Peering(
+                me,
+                opened.vector,
+                opened.members,
+                source,
+                touched=opened.touched,
+                installer=installer,
+                rebalance=self.rebalance,
+            ),
             events_max=64,
             sweep_interval_ms=0,
-            clock=Clock(lambda: self.world.wall_ms, lambda: self.world.now_ms / 1000),
+            clock=self.clock.as_engine_clock(),
         )
 
     def crash(self) -> None:
         """Lose all but the disk."""
+        if self.up:
+            self.world.note("crashed", self.name)
+            self._end()
+
+    def stop(self) -> None:
+        """End as an operator would have it: what waits is answered, the checkpoints are written."""
         if not self.up:
             return
+        self.world.note("stopped", self.name)
+        if self._jobs or self._inputs:
+            self._let_go(self.driver.turn(self._jobs, self._inputs))
+        self._let_go(self.driver.stop())
+        self._end()
+
+    def _end(self) -> None:
         self.up = False
-        self.world.note("crashed", self.name)
         self.backend = self.backend.crash()
         for wire in [*self._wires.values()]:
             self.network.close(wire.pipe, by=self)
@@ -175,6 +209,7 @@ class Node:
     def freeze(self, duration_ms: float) -> None:
         """Do nothing for a while; what comes in meanwhile waits."""
         self.frozen = True
+        self.world.note("frozen", self.name, duration_ms)
         life = self._life
 
         def thaw() -> None:
@@ -188,7 +223,7 @@ class Node:
 
     def ask(self, *commands: Command, wishes: Wishes = Wishes()) -> Call:  # noqa: B008 - immutable
         """A caller asks for this; see the call for what becomes of it."""
-        deadline = (self.world.now_ms + wishes.deadline_ms) / 1000 if wishes.deadline_ms else None
+        deadline = self.clock.monotonic() + wishes.deadline_ms / 1000 if wishes.deadline_ms else None
         call = Call(commands, wishes, deadline)
         call.node = self.name
         self.calls.append(call)
@@ -241,44 +276,89 @@ class Node:
                 return
             self._dial_all()
 
-        self.world.after(self.world.random.uniform(*REDIAL_MS), dial)
+        self.world.after(self._random.uniform(*REDIAL_MS), dial)
 
     # ------------------------------------------------------------------------------------------------- turns
 
-    def _tick(self, life: int) -> None:
-        if life == self._life and self.up:
-            self._wake()
-            self.world.after(TICK_MS, lambda: self._tick(life))
+    def _plan_tick(self, idle: bool) -> None:
+        """Turn the driver again before long, sooner if it was busy, or if somebody's time is up."""
+        self._pause_ms = min(self._pause_ms * 2, IDLE_TICK_MS) if idle else TICK_MS
+        pause, waiting = self._pause_ms, self.driver.waiting
+        until = waiting.next_until if waiting else None
+        if until is not None:
+            pause = min(pause, max(1.0, self.clock.until_ms(until)))
+        self._ticks += 1
+        life, number = self._life, self._ticks
+
+        def tick() -> None:
+            if life == self._life and number == self._ticks:
+                self._wake()
+
+        self.world.after(pause, tick)
 
     def _wake(self) -> None:
         if not self._due and self.up:
             self._due = True
             life = self._life
-            self.world.after(0.0, lambda: self._turn(life))
+            self.world.after(max(0.0, self._writes_until_ms - self.world.now_ms), lambda: self._turn(life))
 
     def _turn(self, life: int) -> None:
         if life != self._life or not self.up:
             return
         self._due = False
         if self.frozen:
+            self.network.bitten["pause"] += 1
             return
         jobs, self._jobs = self._jobs, []
         inputs, self._inputs = self._inputs, []
+        commits = self.backend.commits
         try:
             turn = self.driver.turn(jobs, inputs)
+            idle = not (jobs or inputs or turn.effects or turn.answers)
+            if idle:
+                self._tidy()
         except PowerLoss:
             self.network.bitten["power"] += 1
             self.crash()
             return
         self.watch(self, turn.answers)
+        if self.backend.slow_ms and self.backend.commits > commits:
+            self._let_go_late(turn, life)
+        else:
+            self._let_go(turn)
+        if self.driver.busy:
+            self._wake()
+        self._plan_tick(idle)
+
+    def _let_go_late(self, turn: Turn, life: int) -> None:
+        """The disk is slow: nothing leaves before it is done, and no other turn begins."""
+        self.network.bitten["disk_slow"] += 1
+        self._writes_until_ms = self.world.now_ms + self.backend.slow_ms
+
+        def let_go() -> None:
+            if life == self._life and self.up:
+                self._let_go(turn)
+
+        self.world.after(self.backend.slow_ms, let_go)
+
+    def _let_go(self, turn: Turn) -> None:
         for job, answer in turn.answers:
             self.world.note("answered", self.name, type(job).__name__, len(getattr(answer, "results", ())))
             job.deliver(answer)
-        self.calls = [call for call in self.calls if not call.done]
+        if turn.answers:
+            self.calls = [call for call in self.calls if not call.done]
         for effect in turn.effects:
             self._carry_out(effect)
-        if self.driver.busy:
-            self._wake()
+
+    def _tidy(self) -> None:
+        """Nothing waits: write a slice of the checkpoint."""
+        if self.world.now_ms - self._tidied_ms < TIDY_MS:
+            return
+        try:
+            if not self.driver.store.idle():
+                self._tidied_ms = self.world.now_ms
+        except StoreFull:
+            self._tidied_ms = self.world.now_ms
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -320,4 +400,4 @@ class Node:
                     found = read(reader)
                 self._tell(found)
 
-        self.world.after(self.world.random.uniform(*READ_MS), work)
+        self.world.after(self._random.uniform(*READ_MS), work)
