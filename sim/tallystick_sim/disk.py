@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 
-from tallystick.store.memory import MemoryBackend
+from tallystick.store.memory import MemoryBackend, PowerLoss
 from tallystick.store.port import Capacity, Rows, StoreFull, Table
 
 Witness = Callable[[Mapping[Table, Rows]], None]
@@ -31,10 +31,15 @@ class Disk(MemoryBackend):
         self.commits = 0
 
     def commit(self, writes: Mapping[Table, Rows]) -> None:
+        commits = self.commits
         try:
             super().commit(writes)
         except StoreFull:
             self.bitten["disk_full"] += 1
+            raise
+        except PowerLoss:
+            kept = self.commits > commits
+            self.bitten["crash_after_commit" if kept else "crash_before_commit"] += 1
             raise
 
     def capacity(self) -> Capacity:
@@ -65,7 +70,6 @@ class Disk(MemoryBackend):
 
     def crash(self) -> Disk:
         reopened = self.clone()
-        reopened.witness, reopened.commits = self.witness, self.commits
         self._dead = True
         return reopened
 

@@ -6,9 +6,10 @@ then, dials whom it is to dial, reads for others what they want. A crash loses a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from tallystick.core.clock import Head
 from tallystick.core.codec import encode
@@ -39,7 +40,7 @@ from tallystick.node.peering import Peering
 from tallystick.node.snapshots import INSTALLING_KEY, Installation, read_chunk
 from tallystick.node.source import StoreSource
 from tallystick.store.memory import PowerLoss
-from tallystick.store.port import StoreFull, Table
+from tallystick.store.port import CorruptRecord, Rows, StoreBroken, StoreFull, Table
 from tallystick.store.store import Store
 from tallystick_sim.calls import Call, Wishes
 from tallystick_sim.clocks import NodeClock
@@ -47,6 +48,8 @@ from tallystick_sim.disk import Disk
 from tallystick_sim.network import Network, Pipe
 from tallystick_sim.world import World
 
+C = TypeVar("C", bound=Call)
+R = TypeVar("R")
 TICK_MS = 20.0
 IDLE_TICK_MS = 100.0
 """A node that had nothing to do in its last turns is turned less and less often, down to this: what it does
@@ -91,15 +94,30 @@ class Node:
     up: bool = False
     frozen: bool = False
     settled: bool = False
+    troubled_ms: float = -1.0
+    """Until when the machine itself, not its links, kept it from answering."""
     alarms: list[Alarm] = field(default_factory=list)
+    alarms_told: int = 0
+    """How many of them a watcher has seen."""
     calls: list[Call] = field(default_factory=list)
     """Of this process, not answered yet."""
     watch: Watch = ignore
+    witness: Callable[[Node, Mapping[Table, Rows]], None] | None = None
+    """Is shown what has come to the disk."""
+    on_started: Callable[[Node], None] = lambda _: None
+    on_turn: Callable[[Node, Turn], None] = lambda _, __: None
+    """Is shown what a turn is about to let go."""
+    on_settled: Callable[[], None] = lambda: None
+    on_ended: Callable[[Node], None] = lambda _: None
+    """The process is gone; `calls` are those that will never hear."""
+    on_failed: Callable[[Node, Exception], None] | None = None
+    """It ended by an error of its own. If nobody listens, that is raised."""
 
     def __post_init__(self) -> None:
         self.driver: Driver
         self.clock = NodeClock(self.world)
         self._random = self.world.stream(f"node {self.name}")
+        self.backend.bitten = self.network.bitten
         self._life = -1
         self._reset()
 
@@ -143,11 +161,13 @@ class Node:
     def start(self) -> None:
         """Open the disk, and go on from what is there."""
         self._reset()
+        self.backend.witness = partial(self.witness, self) if self.witness else None
         store = Store(self.backend, ENCODERS, slice_keys=7, backlog_events=self.backlog_events)
         opened = open_on(store, self.region, new_cluster=False, place=self.address)
         self.driver = self._make_driver(opened)
         self.up, self.frozen = True, False
         self.world.note("started", self.name, self.head)
+        self.on_started(self)
         if opened.installation is not None:
             self.settled = False
             self._seed = opened.installation.seed
@@ -194,14 +214,18 @@ class Node:
         if not self.up:
             return
         self.world.note("stopped", self.name)
-        if self._jobs or self._inputs:
-            self._let_go(self.driver.turn(self._jobs, self._inputs))
-        self._let_go(self.driver.stop())
+        jobs, inputs = self._jobs, self._inputs
+        for last in (lambda: self.driver.turn(jobs, inputs), self.driver.stop):
+            turn = self._guard(last)
+            if turn is None:
+                return
+            self._let_go(turn)
         self._end()
 
     def _end(self) -> None:
         self.up = False
         self.backend = self.backend.crash()
+        self.on_ended(self)
         for wire in [*self._wires.values()]:
             self.network.close(wire.pipe, by=self)
         self._wires.clear()
@@ -209,22 +233,30 @@ class Node:
     def freeze(self, duration_ms: float) -> None:
         """Do nothing for a while; what comes in meanwhile waits."""
         self.frozen = True
+        self.troubled_ms = max(self.troubled_ms, self.world.now_ms + duration_ms)
         self.world.note("frozen", self.name, duration_ms)
         life = self._life
 
         def thaw() -> None:
             if life == self._life:
-                self.frozen = False
-                self._wake()
+                self.thaw()
 
         self.world.after(duration_ms, thaw)
+
+    def thaw(self) -> None:
+        """Go on."""
+        self.frozen = False
+        self._wake()
 
     # ---------------------------------------------------------------------------------------------- callers
 
     def ask(self, *commands: Command, wishes: Wishes = Wishes()) -> Call:  # noqa: B008 - immutable
         """A caller asks for this; see the call for what becomes of it."""
         deadline = self.clock.monotonic() + wishes.deadline_ms / 1000 if wishes.deadline_ms else None
-        call = Call(commands, wishes, deadline)
+        return self.submit(Call(commands, wishes, deadline))
+
+    def submit(self, call: C) -> C:
+        """A caller hands in its call."""
         call.node = self.name
         self.calls.append(call)
         self._jobs.append(call)
@@ -312,16 +344,16 @@ class Node:
         jobs, self._jobs = self._jobs, []
         inputs, self._inputs = self._inputs, []
         commits = self.backend.commits
-        try:
-            turn = self.driver.turn(jobs, inputs)
-            idle = not (jobs or inputs or turn.effects or turn.answers)
-            if idle:
-                self._tidy()
-        except PowerLoss:
-            self.network.bitten["power"] += 1
-            self.crash()
+        if self.backend.is_filled or self.backend.slow_ms:
+            self.troubled_ms = max(self.troubled_ms, self.world.now_ms + self.backend.slow_ms)
+        turn = self._guard(lambda: self.driver.turn(jobs, inputs))
+        if turn is None:
+            return
+        idle = not (jobs or inputs or turn.effects or turn.answers)
+        if idle and self._guard(self._tidy) is None:
             return
         self.watch(self, turn.answers)
+        self.on_turn(self, turn)
         if self.backend.slow_ms and self.backend.commits > commits:
             self._let_go_late(turn, life)
         else:
@@ -329,6 +361,24 @@ class Node:
         if self.driver.busy:
             self._wake()
         self._plan_tick(idle)
+
+    def _guard(self, work: Callable[[], R]) -> R | None:
+        """What the engine's thread does. Its process ends when the power goes, when its disk breaks and when it
+        has a bug: None then."""
+        try:
+            return work()
+        except PowerLoss:
+            self.crash()
+        except StoreBroken:
+            self.network.bitten["sync_failure"] += 1
+            self.crash()
+        except Exception as bug:
+            if self.on_failed is None:
+                raise
+            self.world.note("failed", self.name, type(bug).__name__)
+            self.crash()
+            self.on_failed(self, bug)
+        return None
 
     def _let_go_late(self, turn: Turn, life: int) -> None:
         """The disk is slow: nothing leaves before it is done, and no other turn begins."""
@@ -350,15 +400,17 @@ class Node:
         for effect in turn.effects:
             self._carry_out(effect)
 
-    def _tidy(self) -> None:
-        """Nothing waits: write a slice of the checkpoint."""
+    def _tidy(self) -> bool:
+        """Nothing waits: write a slice of the checkpoint. Answers whether there is more to write."""
         if self.world.now_ms - self._tidied_ms < TIDY_MS:
-            return
+            return False
         try:
-            if not self.driver.store.idle():
-                self._tidied_ms = self.world.now_ms
+            more = self.driver.store.idle()
         except StoreFull:
+            more = False
+        if not more:
             self._tidied_ms = self.world.now_ms
+        return more
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -387,6 +439,8 @@ class Node:
                 self._dial_all()
             case Settled():
                 self.settled = True
+                self.world.note("settled", self.name)
+                self.on_settled()
             case Alarm():
                 self.world.note("alarm", self.name, effect.reason)
                 self.alarms.append(effect)
@@ -397,7 +451,11 @@ class Node:
         def work() -> None:
             if life == self._life and self.up:
                 with self.driver.store.read() as reader:
-                    found = read(reader)
+                    try:
+                        found = read(reader)
+                    except CorruptRecord as rot:
+                        self.world.note("rotten", self.name, rot.key)
+                        return
                 self._tell(found)
 
         self.world.after(self._random.uniform(*READ_MS), work)

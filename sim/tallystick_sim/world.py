@@ -46,6 +46,10 @@ class World:
         self._planned += 1
         heappush(self._plans, (self.now_ms + delay_ms, self._planned, call))
 
+    def at(self, time_ms: float, call: Callable[[], None]) -> None:
+        """Plan a call for that time; for now, if it is over."""
+        self.after(max(0.0, time_ms - self.now_ms), call)
+
     def run(self, duration_ms: float) -> None:
         """Let so much time pass, and all happen that is planned in it."""
         end = self.now_ms + duration_ms

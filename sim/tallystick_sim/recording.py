@@ -1,0 +1,334 @@
+"""Turns what happens in a run into the oracle's events: what callers ask and hear, and what disks get."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
+
+import msgpack
+
+from tallystick.core.codec import decode, encode
+from tallystick.core.errors import Refused
+from tallystick.core.order.facts import OrderRecord, decode_order
+from tallystick.core.order.status import fold
+from tallystick.core.replica import commands
+from tallystick.core.replica.commands import Command
+from tallystick.core.replica.view import decode_document
+from tallystick.core.replication import holdback
+from tallystick.core.replication.link import WINDOW_BYTES
+from tallystick.node.driver import Turn
+from tallystick.node.identity import VECTOR_KEY
+from tallystick.node.jobs import Internal, Job, Receipt, Result
+from tallystick.node.source import load_stock
+from tallystick.node.waiting import PARKED_MAX
+from tallystick.store.port import CorruptRecord, Rows, Table
+from tallystick_sim.calls import Call
+from tallystick_sim.cluster import Cluster
+from tallystick_sim.node import Node
+from tallystick_sim.oracle.events import (
+    Alarmed,
+    Answered,
+    Asked,
+    Buffered,
+    Committed,
+    Fact,
+    Failed,
+    FellIll,
+    Listed,
+    Opened,
+    RawFrame,
+    Shown,
+    Standing,
+    Unheard,
+)
+from tallystick_sim.oracle.jury import Jury
+from tallystick_sim.oracle.rawlog import read_frame, read_vector
+from tallystick_sim.plan import Read, Request
+from tallystick_sim.probes import Probes
+
+FRAME_BYTES_MAX = 300 << 10
+"""The largest frame that anybody may have written here."""
+COMPARED = tuple(table for table in Table if table not in (Table.META, Table.FRAMES, Table.DOCUMENTS))
+FOUND_OUT = {"OWN_CHAIN_LOST", "FORK", "DIVERGENCE", "QUARANTINED", "CORRUPT_RECORD"}
+"""What says that a disk lies."""
+
+
+class Recorder:
+    """Of one run."""
+
+    def __init__(self, jury: Jury, probes: Probes) -> None:
+        self._jury = jury
+        self._probes = probes
+        self._frames: dict[bytes, RawFrame] = {}
+        self._ill: set[int] = set()
+        self._cluster: Cluster
+
+    def begin(self, cluster: Cluster) -> None:
+        """Whose run it is."""
+        self._cluster = cluster
+
+    def attach(self, node: Node) -> None:
+        """Watch a node from its first start on."""
+        node.witness = self._witness
+        node.on_started = self._started
+        node.on_ended = self._ended
+        node.on_failed = self._failed
+        node.on_turn = self._turned
+
+    # -------------------------------------------------------------------------------------------------- disks
+
+    def _witness(self, node: Node, writes: Mapping[Table, Rows]) -> None:
+        """Something came to a disk."""
+        vector = writes.get(Table.META, {}).get(VECTOR_KEY)
+        if vector is None:
+            return
+        rows = writes.get(Table.FRAMES, {})
+        frames = tuple(self._frame(data) for data in rows.values() if data is not None)
+        now, installing = node.world.now_ms, not node.settled
+        self._jury.see(
+            Committed(now, node.name, node.replica, read_vector(vector), frames, installing=installing)
+        )
+
+    def _frame(self, data: bytes) -> RawFrame:
+        found = self._frames.get(data[-32:])
+        if found is None:
+            found = self._frames[data[-32:]] = read_frame(data)
+            for entries in found.events:
+                for kind, _, delta in entries:
+                    if kind == 1:
+                        self._probes.order(delta)
+        return found
+
+    def _started(self, node: Node) -> None:
+        stored = node.backend.rows(Table.META).get(VECTOR_KEY)
+        vector = read_vector(stored) if stored else {}
+        self._note_illness()
+        self._jury.see(Opened(node.world.now_ms, node.name, vector))
+
+    def _note_illness(self) -> None:
+        if not hasattr(self, "_cluster"):
+            return
+        for name in self._cluster.sick.keys() - self._ill:
+            self._ill.add(name)
+            node = self._cluster.nodes[name]
+            self._jury.see(FellIll(node.world.now_ms, name, node.replica))
+
+    def _ended(self, node: Node) -> None:
+        for call in node.calls:
+            if isinstance(call, Tracked):
+                self._jury.see(Unheard(node.world.now_ms, call.number))
+
+    def _failed(self, node: Node, error: Exception) -> None:
+        self._jury.see(Failed(node.world.now_ms, node.name, f"{type(error).__name__}: {error}"))
+
+    # ------------------------------------------------------------------------------------------------ callers
+
+    def ask(self, request: Request) -> None:
+        """A caller asks a node, if it is there."""
+        nodes = self._cluster.nodes
+        node = nodes[request.node] if request.node < len(nodes) else None
+        self._note_illness()
+        if isinstance(request.command, Read):
+            if node is not None and node.up and node.settled and not node.frozen:
+                self._show(node, request.command.order_id)
+            return
+        now = self._cluster.world.now_ms
+        fact, until = fact_of(request.command), now + request.wishes.deadline_ms
+        self._cluster.world.note("asks", request.number, request.node, *fact)
+        self._jury.see(Asked(now, request.number, request.node, fact, lines_of(request.command), until))
+        if node is None or not node.up or not node.settled:
+            answer = Answered(now, request.number, request.node, "UNREACHABLE", healthy=False)
+            self._jury.see(answer)
+            return
+        deadline = node.clock.monotonic() + request.wishes.deadline_ms / 1000
+        node.submit(Tracked(self, node, request, deadline, now))
+
+    def hear(self, call: Tracked, result: Result, receipt: Receipt | None) -> None:
+        """A caller has its answer."""
+        node, now = call.at_node, call.at_node.world.now_ms
+        healthy = node.troubled_ms < call.asked_ms and not node.frozen
+        if isinstance(result, Refused):
+            definite = not isinstance(result, Internal) or result.definite
+            node.world.note("refused", call.number, node.name, result.reason)
+            event = Answered(now, call.number, node.name, result.reason, definite, healthy=healthy)
+            self._refused(result.reason)
+        else:
+            assert receipt is not None
+            node.world.note("done", call.number, node.name, result.replayed, receipt.replicated_to)
+            _, seq, _ = decode(receipt.token, tuple[int, int, bytes])
+            event = Answered(
+                now,
+                call.number,
+                node.name,
+                replayed=result.replayed,
+                seq=seq,
+                copies=receipt.replicated_to,
+                healthy=healthy,
+            )
+            self._probes.hit("replayed", result.replayed)
+            self._probes.hit("decision elsewhere", result.recorded)
+            self._probes.hit("waited for disks", bool(call.replicas and receipt.replicated_to))
+        self._jury.see(event)
+
+    def _refused(self, reason: str) -> None:
+        probe = {
+            "INSUFFICIENT_STOCK": "shortage refused",
+            "STORAGE_FULL": "storage refused",
+            "NOT_STARTED": "deadline passed",
+        }.get(reason)
+        if probe:
+            self._probes.hit(probe)
+
+    def _show(self, node: Node, order_id: str) -> None:
+        try:
+            data = node.driver.store.get(Table.ORDERS, order_id.encode())
+        except CorruptRecord:
+            node.world.note("rotten", node.name, order_id)
+            return
+        facts = frozenset(_facts(order_id, decode_order(data)) if data else ())
+        node.world.note("shows", node.name, order_id, len(facts))
+        self._jury.see(Shown(node.world.now_ms, node.name, order_id, facts))
+
+    # -------------------------------------------------------------------------------------------------- turns
+
+    def turned(self, node: Node, answers: Sequence[tuple[Job, Any]]) -> None:
+        """A turn is about to let its answers go."""
+        replicator = node.driver.peering.replicator
+        held = [
+            ("bytes in flight", link.flight_bytes, WINDOW_BYTES + FRAME_BYTES_MAX)
+            for link in replicator.links.values()
+        ]
+        most = holdback.BYTES_MAX + len(self._cluster_nodes(node)) * FRAME_BYTES_MAX
+        held.append(("bytes held back", replicator.held.bytes, most))
+        held.append(("parked calls", len(node.driver.waiting._parked), PARKED_MAX))
+        self._jury.see(Buffered(node.world.now_ms, node.name, tuple(held)))
+        self._probes.hit("held back", replicator.held.bytes > 0)
+        self._probes.hit("parked for tokens", len(node.driver.waiting._parked) > 0)
+
+    def _cluster_nodes(self, node: Node) -> list[Node]:
+        return self._cluster.nodes if hasattr(self, "_cluster") else [node]
+
+    def _turned(self, node: Node, turn: Turn) -> None:
+        if turn.effects:
+            self._probes.effects(node.replica, turn.effects)
+        for alarm in node.alarms[node.alarms_told :]:
+            self._jury.see(Alarmed(node.world.now_ms, node.name, alarm.reason, alarm.replica))
+            self._probes.hit("fork found" if alarm.reason == "FORK" else "quarantine")
+        node.alarms_told = len(node.alarms)
+
+    # ---------------------------------------------------------------------------------------------- standings
+
+    def compare(self, cluster: Cluster, *, roots: bool) -> None:
+        """Look at all who have the same frames as somebody else."""
+        self._note_illness()
+        nodes = [node for node in cluster.healthy() if node.settled]
+        for node in nodes:
+            vector = node.driver.vector
+            if any(other is not node and other.driver.vector == vector for other in nodes):
+                self._jury.see(_standing(node, roots=roots))
+
+    def found_out(self, cluster: Cluster) -> bool:
+        """Whether somebody has noticed what is wrong with the sick nodes."""
+        return any(alarm.reason in FOUND_OUT for node in cluster.nodes for alarm in node.alarms)
+
+    def finish(self, cluster: Cluster, quiet: bool) -> None:
+        """The last look."""
+        if quiet:
+            self.compare(cluster, roots=True)
+        nodes = [node for node in cluster.healthy() if node.settled]
+        if nodes:
+            self._jury.see(_listed(nodes[0]))
+
+
+class Tracked(Call):
+    """A call whose answer is recorded."""
+
+    __slots__ = ("_recorder", "asked_ms", "at_node", "number")
+
+    def __init__(
+        self, recorder: Recorder, node: Node, request: Request, deadline: float, asked_ms: float
+    ) -> None:
+        assert not isinstance(request.command, Read)
+        super().__init__((request.command,), request.wishes, deadline)
+        self._recorder = recorder
+        self.at_node = node
+        self.number = request.number
+        self.asked_ms = asked_ms
+
+    def deliver(self, answer: Any) -> None:
+        if isinstance(answer, Refused):
+            self.answered += 1
+            self._recorder.hear(self, answer, None)
+            return
+        super().deliver(answer)
+        for result in answer.results:
+            self._recorder.hear(self, result, answer.receipt)
+
+
+def fact_of(command: Command) -> Fact:
+    """What would be known by it."""
+    match command:
+        case commands.PlaceOrder(order_id):
+            return ("order", order_id)
+        case commands.ReceiveStock(name) | commands.AdjustStock(name):
+            return ("booking", name)
+        case commands.SetOverbooking(name) | commands.MoveTokens(name):
+            return ("booking", name)
+    assert isinstance(command, commands.OrderWrite)
+    return ("wish", command.order_id, command.request_id)
+
+
+def lines_of(command: Command) -> tuple[tuple[tuple[str, str], int], ...]:
+    """The units that an order is for."""
+    if not isinstance(command, commands.PlaceOrder):
+        return ()
+    return tuple(((line.sku, line.location), line.quantity) for line in command.body.lines)
+
+
+def _facts(name: str, record: OrderRecord) -> list[Fact]:
+    facts: list[Fact] = [("order", name)] if record.claims else []
+    return facts + [("wish", name, intent.request_id) for intent in record.intents]
+
+
+def _standing(node: Node, *, roots: bool) -> Standing:
+    content = blake2b(digest_size=16)
+    with node.driver.store.read() as reader:
+        for table in COMPARED:
+            content.update(table.encode())
+            for key, row in reader.scan(table):
+                content.update(key)
+                content.update(encode(load_stock(row)) if table is Table.STOCK else bytes(row))  # type: ignore[call-overload]
+        for key, data in reader.scan(Table.DOCUMENTS):
+            content.update(key)
+            content.update(repr(sorted(decode_document(bytes(data)).updates)).encode())  # type: ignore[call-overload]
+    root = node.driver.peering.proof.root().hex() if roots else ""
+    vector = {replica: (head.seq, head.digest) for replica, head in node.driver.vector.items()}
+    return Standing(node.world.now_ms, node.name, vector, content.hexdigest(), root)
+
+
+def _listed(node: Node) -> Listed:
+    """All of a node, as its engine reads it."""
+    claims: dict[tuple[str, int, int], tuple[int, tuple[tuple[str, int], ...]]] = {}
+    facts: list[Fact] = []
+    rows: dict[tuple[str, str, int], Mapping[str, Any]] = {}
+    with node.driver.store.read() as reader:
+        for key, data in reader.scan(Table.ORDERS):
+            name, record = key.decode(), decode_order(bytes(data))  # type: ignore[call-overload]
+            facts += _facts(name, record)
+            for claim in fold(record).claims:
+                units = {
+                    line.line_id: claim.live_units(line.line_id, line.quantity)
+                    for line in claim.body.lines
+                    if not line.untracked
+                }
+                claims[name, claim.dot.replica, claim.dot.seq] = (
+                    int(claim.state),
+                    tuple(sorted(units.items())),
+                )
+        facts += [("booking", key.decode()) for key, _ in reader.scan(Table.RECEIPTS)]
+        for key, row in reader.scan(Table.STOCK):
+            sku, _, place = key.decode().partition("\0")
+            for replica, cells in load_stock(row).rows:
+                rows[sku, place, replica] = msgpack.unpackb(encode(cells), use_list=False)
+    return Listed(node.world.now_ms, node.name, claims, frozenset(facts), rows)
