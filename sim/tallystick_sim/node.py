@@ -54,8 +54,9 @@ TICK_MS = 20.0
 IDLE_TICK_MS = 100.0
 """A node that had nothing to do in its last turns is turned less and less often, down to this: what it does
 by itself is counted in hundreds of milliseconds, and most of a run is spent waiting."""
-TIDY_MS = 5_000.0
+TIDY_MS = 10_000.0
 """An idle node writes out its checkpoints, at most so often."""
+RESTART_MS = 500.0
 REDIAL_MS = (50.0, 300.0)
 READ_MS = (0.0, 5.0)
 CLUSTER = "c0ffee00c0ffee00"
@@ -163,7 +164,11 @@ class Node:
         self._reset()
         self.backend.witness = partial(self.witness, self) if self.witness else None
         store = Store(self.backend, ENCODERS, slice_keys=7, backlog_events=self.backlog_events)
-        opened = open_on(store, self.region, new_cluster=False, place=self.address)
+        try:
+            opened = open_on(store, self.region, new_cluster=False, place=self.address)
+        except (CorruptRecord, StoreFull) as problem:
+            self._cannot_start(problem)
+            return
         self.driver = self._make_driver(opened)
         self.up, self.frozen = True, False
         self.world.note("started", self.name, self.head)
@@ -175,6 +180,15 @@ class Node:
         else:
             self.settled = True
         self._wake()
+
+    def _cannot_start(self, problem: CorruptRecord | StoreFull) -> None:
+        """The process says why and ends. Where there is no room it is tried again."""
+        self.world.note("can't start", self.name, type(problem).__name__)
+        self.backend = self.backend.clone()
+        if isinstance(problem, CorruptRecord):
+            self.alarms.append(Alarm("CORRUPT_RECORD", str(problem), self.replica))
+        else:
+            self.world.after(RESTART_MS, lambda: None if self.up else self.start())
 
     def _make_driver(self, opened: Opened) -> Driver:
         draw = self._random.getrandbits
@@ -314,7 +328,7 @@ class Node:
 
     def _plan_tick(self, idle: bool) -> None:
         """Turn the driver again before long, sooner if it was busy, or if somebody's time is up."""
-        self._pause_ms = min(self._pause_ms * 2, IDLE_TICK_MS) if idle else TICK_MS
+        self._pause_ms = min(self._pause_ms * 3, IDLE_TICK_MS) if idle else TICK_MS
         pause, waiting = self._pause_ms, self.driver.waiting
         until = waiting.next_until if waiting else None
         if until is not None:

@@ -8,7 +8,8 @@ from typing import Any
 
 import msgpack
 
-from tallystick.core.codec import decode, encode
+from tallystick.core.clock import EMPTY_HEAD
+from tallystick.core.codec import encode
 from tallystick.core.errors import Refused
 from tallystick.core.order.facts import OrderRecord, decode_order
 from tallystick.core.order.status import fold
@@ -18,7 +19,7 @@ from tallystick.core.replica.view import decode_document
 from tallystick.core.replication import holdback
 from tallystick.core.replication.link import WINDOW_BYTES
 from tallystick.node.driver import Turn
-from tallystick.node.identity import VECTOR_KEY
+from tallystick.node.identity import VECTOR_KEY, decode_vector
 from tallystick.node.jobs import Internal, Job, Receipt, Result
 from tallystick.node.source import load_stock
 from tallystick.node.waiting import PARKED_MAX
@@ -156,7 +157,7 @@ class Recorder:
         else:
             assert receipt is not None
             node.world.note("done", call.number, node.name, result.replayed, receipt.replicated_to)
-            _, seq, _ = decode(receipt.token, tuple[int, int, bytes])
+            seq = decode_vector(receipt.token).get(node.replica, EMPTY_HEAD).seq
             event = Answered(
                 now,
                 call.number,
@@ -195,19 +196,21 @@ class Recorder:
     def turned(self, node: Node, answers: Sequence[tuple[Job, Any]]) -> None:
         """A turn is about to let its answers go."""
         replicator = node.driver.peering.replicator
+        waiting, held_back = node.driver.waiting, replicator.held.bytes
         held = [
             ("bytes in flight", link.flight_bytes, WINDOW_BYTES + FRAME_BYTES_MAX)
             for link in replicator.links.values()
+            if link.flight_bytes
         ]
-        most = holdback.BYTES_MAX + len(self._cluster_nodes(node)) * FRAME_BYTES_MAX
-        held.append(("bytes held back", replicator.held.bytes, most))
-        held.append(("parked calls", len(node.driver.waiting._parked), PARKED_MAX))
-        self._jury.see(Buffered(node.world.now_ms, node.name, tuple(held)))
-        self._probes.hit("held back", replicator.held.bytes > 0)
-        self._probes.hit("parked for tokens", len(node.driver.waiting._parked) > 0)
-
-    def _cluster_nodes(self, node: Node) -> list[Node]:
-        return self._cluster.nodes if hasattr(self, "_cluster") else [node]
+        if held_back:
+            most = holdback.BYTES_MAX + len(node.driver.vector) * FRAME_BYTES_MAX
+            held.append(("bytes held back", held_back, most))
+            self._probes.hit("held back")
+        if waiting:
+            held.append(("parked calls", len(waiting._parked), PARKED_MAX))
+            self._probes.hit("parked for tokens", bool(waiting._parked))
+        if held:
+            self._jury.see(Buffered(node.world.now_ms, node.name, tuple(held)))
 
     def _turned(self, node: Node, turn: Turn) -> None:
         if turn.effects:

@@ -72,9 +72,13 @@ def run_seed(
 def run_plan(plan: Plan, *, patch: Patch = nullcontext, listener: Listener | None = None) -> Result:
     """Run what was drawn, or what is left of it."""
     began = process_time()
-    with _quiet(), patch():
-        run = _Run(plan, listener)
-        run.live()
+    try:
+        with _quiet(), patch():
+            run = _Run(plan, listener)
+            run.live()
+    except Exception as bug:
+        bug.add_note(f"this happened in the simulator, at seed {plan.seed}")
+        raise
     network, world = run.cluster.network, run.cluster.world
     return Result(
         plan.seed,

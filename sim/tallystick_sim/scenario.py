@@ -1,14 +1,14 @@
 """What an operator asks for: a size, kinds of faults, or a scenario in a TOML file.
 
-    habits = ["flash_sale", "failover"]      # what shops do; all of them if there is none
-    faults = ["partition", "crash"]          # what goes wrong; drawn by the seed if there is none
+habits = ["flash_sale", "failover"]      # what shops do; all of them if there is none
+faults = ["partition", "crash"]          # what goes wrong; drawn by the seed if there is none
 
-    [size]                                   # each is that of `small` or `long` if it isn't there
-    nodes = 4
-    seconds = 120
-    orders = 500
-    faults = 12
-    healing = 20
+[size]                                   # each is that of `small` or `long` if it isn't there
+nodes = 4
+seconds = 120
+orders = 500
+faults = 12
+healing = 20
 """
 
 from __future__ import annotations

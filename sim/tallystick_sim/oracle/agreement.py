@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Agreement:
     """Equal frames, equal state, by its content and by the digests of the engine."""
 
+    HEARS = (FellIll, Standing)
+
     def __init__(self) -> None:
         self._seen: dict[tuple[tuple[int, tuple[int, bytes]], ...], tuple[int, str, str]] = {}
 
@@ -35,6 +37,8 @@ class Agreement:
 
 class SameInTheEnd:
     """When all that was wrong is over, all settles, and what is there is what was written."""
+
+    HEARS = (Ended, Listed)
 
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         match event:

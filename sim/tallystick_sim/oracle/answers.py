@@ -40,6 +40,8 @@ class Acknowledged:
     """Acknowledged is on disk there, on as many others as was said, and stays; what was refused everywhere, or
     was never asked for, does not happen."""
 
+    HEARS = (Asked, Answered, Unheard, Ended)
+
     def __init__(self) -> None:
         self._asked: dict[int, Asked] = {}
         self._open: dict[tuple[str, ...], bool] = {}
@@ -101,6 +103,8 @@ class Acknowledged:
 class ReadYourWrites:
     """A node whose disk has all that a caller's token names shows what the caller wrote."""
 
+    HEARS = (Shown,)
+
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         if isinstance(event, Shown) and court.strict:
             vector = court.vectors.get(event.node, {})
@@ -115,6 +119,8 @@ class ReadYourWrites:
 class Available:
     """A healthy node answers whatever it can reach: with its tokens, if it holds enough, or with a reason that
     is about the request."""
+
+    HEARS = (Asked, Answered)
 
     def __init__(self) -> None:
         self._asked: dict[int, Asked] = {}
@@ -149,6 +155,8 @@ def _judge(event: Answered, asked: Asked, court: Court) -> Iterator[Complaint]:
 class EndsInTime:
     """Every caller has an answer by its deadline, unless the process that it asked is gone or stood still."""
 
+    HEARS = (Asked, Answered, Unheard, Ended)
+
     def __init__(self) -> None:
         self._open: dict[int, Asked] = {}
 
@@ -173,6 +181,8 @@ class EndsInTime:
 
 class Sound:
     """No process ends by a bug of its own, none answers with one, and none sees a fault where there is none."""
+
+    HEARS = (Failed, Answered, Alarmed)
 
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         match event:

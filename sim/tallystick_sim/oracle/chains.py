@@ -17,6 +17,8 @@ _NOTHING = (0, bytes(32))
 class Chains:
     """What a disk has of each chain is a prefix of it, without a gap, and with all that it was made upon."""
 
+    HEARS = (Committed, Opened)
+
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         match event:
             case Committed() if event.node not in court.ill:
@@ -63,6 +65,8 @@ def _shrunk(node: int, before: Vector, after: Vector) -> Iterator[Complaint]:
 
 class Bounded:
     """What a node holds in memory for others has a limit."""
+
+    HEARS = (Buffered,)
 
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         if isinstance(event, Buffered):

@@ -7,7 +7,7 @@ Checkers are named after what they hold. Each is a small class that is told of e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from tallystick_sim.oracle.agreement import Agreement, SameInTheEnd
 from tallystick_sim.oracle.answers import Acknowledged, Available, EndsInTime, ReadYourWrites, Sound
@@ -45,7 +45,9 @@ class Court:
 
 
 class Checker(Protocol):
-    """One promise, or several that are checked together."""
+    """One promise, or several that are checked together. `HEARS` are the events that it wants to see."""
+
+    HEARS: ClassVar[tuple[type, ...]]
 
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         """Take note of an event; answers what is wrong with it. What is on disks is as before it."""
@@ -73,12 +75,17 @@ class Jury:
     def __init__(self, checkers: Sequence[type[Checker]] = CHECKERS) -> None:
         self.court = Court()
         self.violations: list[Violation] = []
-        self._checkers = [checker() for checker in checkers]
+        self._hearing: dict[type, list[Checker]] = {}
+        for checker in (each() for each in checkers):
+            for kind in checker.HEARS:
+                self._hearing.setdefault(kind, []).append(checker)
 
     def see(self, event: Event) -> None:
         """The next event."""
         court = self.court
-        complaints = [found for checker in self._checkers for found in checker.see(event, court)]
+        complaints = [
+            found for checker in self._hearing.get(type(event), ()) for found in checker.see(event, court)
+        ]
         if isinstance(event, Committed):
             complaints += self._enter(event)
         elif isinstance(event, FellIll):
