@@ -86,8 +86,9 @@ class Cluster:
         )
 
     def healthy(self) -> list[Node]:
-        """Nodes that are up and well."""
-        return [node for node in self.nodes if node.up and node.name not in self.sick]
+        """Nodes that are up and well. Who was to be let in by a sick one may wait for ever."""
+        well = [node for node in self.nodes if node.up and node.name not in self.sick]
+        return [node for node in well if node.settled or not self.sick]
 
     def _add(self) -> Node:
         name = len(self.nodes)

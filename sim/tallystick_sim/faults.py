@@ -23,7 +23,7 @@ KINDS_SHARE = 0.6
 
 
 class Kind(NamedTuple):
-    """A kind of fault. `weight`: how often, beside the others; one that is `sick` ends a node's usefulness."""
+    """A kind of fault. `weight`: how often, beside the others. One that makes `sick` ends a node."""
 
     draw: Draw
     act: Act
@@ -120,8 +120,8 @@ def _part(cluster: Cluster, fault: Fault) -> None:
 def _flap(cluster: Cluster, fault: Fault) -> None:
     """Cut and healed again and again: `amount` times in all that time."""
     times = max(2, int(fault.amount))
+    once = fault._replace(ms=fault.ms / times / 2)
     for number in range(times):
-        once = fault._replace(ms=fault.ms / times / 2)
         cluster.world.after(number * fault.ms / times, lambda: _cut(cluster, once))
 
 

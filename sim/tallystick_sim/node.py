@@ -377,8 +377,8 @@ class Node:
         self._plan_tick(idle)
 
     def _guard(self, work: Callable[[], R]) -> R | None:
-        """What the engine's thread does. Its process ends when the power goes, when its disk breaks and when it
-        has a bug: None then."""
+        """What the engine's thread does. Its process ends when the power goes, when its disk breaks and when
+        it has a bug: None then."""
         try:
             return work()
         except PowerLoss:

@@ -153,11 +153,19 @@ class _Run:
         cluster.heal()
         world.run(plan.size.seconds * 1000 - world.now_ms)
         if cluster.sick:
-            world.run_until(lambda: self.recorder.found_out(cluster), FINDS_MS, 500.0)
-        quiet = world.run_until(cluster.is_quiet, SETTLES_MS)
-        self.recorder.finish(cluster, quiet)
-        why = "" if quiet else _unrest(cluster)
-        self.jury.see(Ended(world.now_ms, quiet, why))
+            self._find_out()
+        else:
+            quiet = world.run_until(cluster.is_quiet, SETTLES_MS)
+            self.recorder.finish(cluster, quiet)
+            self.jury.see(Ended(world.now_ms, quiet, "" if quiet else _unrest(cluster)))
+
+    def _find_out(self) -> None:
+        """A disk lies. Two branches of one chain are mended by operators, so nothing need settle; but
+        somebody must have noticed."""
+        cluster, world = self.cluster, self.cluster.world
+        found = world.run_until(lambda: self.recorder.found_out(cluster), FINDS_MS, 500.0)
+        why = "" if found else f"nobody has noticed what is wrong with {cluster.sick}"
+        self.jury.see(Ended(world.now_ms, found, why))
 
     def _begin_weather(self) -> None:
         ambience = self.plan.ambience

@@ -36,7 +36,7 @@ class Shop:
         self._count = 0
         self._patience = random.choice((500.0, 1_500.0, 4_000.0))
 
-    # ------------------------------------------------------------------------------------------------ the calls
+    # ------------------------------------------------------------------------------------------------- calls
 
     def ask(self, at_ms: float, node: int, command: Command | Read) -> None:
         """Somebody asks a node for something at that time."""

@@ -27,8 +27,8 @@ SHOWN_MAX = 20
 def sim() -> None:
     """Put a cluster through everything that can go wrong, on a virtual clock.
 
-    The engine's own core, driver and store run on simulated networks, disks and clocks that fail as drawn from
-    a seed. Every promise is checked. The same seed is the same run, to the byte.
+    The engine's own core, driver and store run on simulated networks, disks and clocks that fail as drawn
+    from a seed. Every promise is checked. The same seed is the same run, to the byte.
     """
 
 
@@ -104,7 +104,10 @@ def _tell(summary: Summary) -> None:
     echo_fields(
         (
             ("runs", ran),
-            ("time", f"{summary.simulated_seconds:,.0f} s in {summary.wall_seconds:,.1f} s, {pace:,.0f} x real"),
+            (
+                "time",
+                f"{summary.simulated_seconds:,.0f} s in {summary.wall_seconds:,.1f} s, {pace:,.0f} x real",
+            ),
             ("faults", _listed(summary.faults.items())),
             ("rare paths", f"{summary.probes['reached']} of {summary.probes['known']} reached"),
             ("", _listed(counts.items())),
@@ -114,7 +117,9 @@ def _tell(summary: Summary) -> None:
         )
     )
     for each in summary.violations[:SHOWN_MAX]:
-        click.echo(f"  seed {each['seed']}  {each['at_ms'] / 1000:8.3f} s  {each['checker']}: {each['message']}")
+        click.echo(
+            f"  seed {each['seed']}  {each['at_ms'] / 1000:8.3f} s  {each['checker']}: {each['message']}"
+        )
     if summary.violations:
         click.echo(f"See one: tally sim trace --seed {summary.violations[0]['seed']}")
 

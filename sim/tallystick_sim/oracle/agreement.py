@@ -55,6 +55,8 @@ def _compare(event: Listed, court: Court) -> Iterator[Complaint]:
         yield "acknowledged", f"{fact} was written, and node {event.node} does not have it"
     for fact in sorted(event.facts - expected):
         yield "invented", f"{fact} is at node {event.node}, and nobody wrote it"
+    for name in event.unlisted:
+        yield "equal state", f"{name} is not listed at node {event.node}, as what it is there"
     for name, claims in books.claims.items():
         for dot, book in claims.items():
             shown = event.claims.get((name, *dot))

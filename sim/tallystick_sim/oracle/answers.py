@@ -1,4 +1,4 @@
-"""What callers are told is so: nothing acknowledged is lost, nothing refused happens, everybody is answered."""
+"""What callers are told is so: nothing acknowledged is lost, nothing refused happens, all are answered."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ TOLD_ALARMS = {"CLOCK_AHEAD"}
 
 
 class Acknowledged:
-    """Acknowledged is on disk there, on as many others as was said, and stays; what was refused everywhere, or
-    was never asked for, does not happen."""
+    """Acknowledged is on disk there, on as many others as was said, and stays; what was refused everywhere,
+    or was never asked for, does not happen."""
 
     HEARS = (Asked, Answered, Unheard, Ended)
 
@@ -73,7 +73,7 @@ class Acknowledged:
             if not court.books.is_there(asked.fact, vector):
                 yield (
                     "acknowledged",
-                    f"{asked.fact} was acknowledged by node {event.node} and is not on its disk",
+                    f"{asked.fact} was acknowledged, and node {event.node} does not have it",
                 )
         yield from self._copies(event, court)
 
@@ -85,7 +85,7 @@ class Acknowledged:
         if copies < event.copies:
             yield (
                 "acknowledged",
-                f"call {event.number} has {event.copies} copies, it was said; it has {copies}",
+                f"call {event.number} was told of {event.copies} copies, it has {copies}",
             )
 
     def _ended(self, court: Court) -> Iterator[Complaint]:
@@ -117,8 +117,8 @@ class ReadYourWrites:
 
 
 class Available:
-    """A healthy node answers whatever it can reach: with its tokens, if it holds enough, or with a reason that
-    is about the request."""
+    """A healthy node answers whatever it can reach: with its tokens, if it holds enough, or with a reason
+    that is about the request."""
 
     HEARS = (Asked, Answered)
 
@@ -180,7 +180,7 @@ class EndsInTime:
 
 
 class Sound:
-    """No process ends by a bug of its own, none answers with one, and none sees a fault where there is none."""
+    """No process ends by a bug, none answers with one, and none sees a fault where there is none."""
 
     HEARS = (Failed, Answered, Alarmed)
 

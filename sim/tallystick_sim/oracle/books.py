@@ -178,6 +178,11 @@ class Books:
         return any(vector.get(replica, (0, b""))[0] >= seq for replica, seq in self.facts.get(fact, ()))
 
 
+def _lost(row: Row) -> int:
+    """Units that were found to be missing: burned at once, or owed."""
+    return row.get("bu", 0) + row.get("ow", 0) - row.get("se", 0)
+
+
 def _own(row: Row) -> int:
     """What a row made and did not use, moves aside."""
     plus, minus = ("re", "mi", "fr"), ("bu", "um", "ta")

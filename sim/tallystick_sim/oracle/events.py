@@ -129,8 +129,8 @@ class Failed(NamedTuple):
 
 
 class FellIll(NamedTuple):
-    """A node was put on a disk that it can't trust: it can sell again what it has sold. From here on its chain
-    proves nothing, and it is to stop."""
+    """A node was put on a disk that it can't trust: it can sell again what it has sold. From here on its
+    chain proves nothing, and it is to stop."""
 
     at_ms: float
     node: int
@@ -138,14 +138,16 @@ class FellIll(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """All that a node has at the end: orders as (state, live units of each line) by the dot of each claim, and
-    the names of all facts; rows by item and replica."""
+    """All that a node has at the end: orders as (state, live units of each line) by the dot of each claim,
+    and the names of all facts; rows by item and replica."""
 
     at_ms: float
     node: int
     claims: Mapping[tuple[str, int, int], tuple[int, tuple[tuple[str, int], ...]]]
     facts: frozenset[Fact]
     rows: Mapping[tuple[str, str, int], Mapping[str, Any]]
+    unlisted: tuple[str, ...] = ()
+    """Orders that are not in the lists in which they belong."""
 
 
 class Ended(NamedTuple):

@@ -65,8 +65,8 @@ CHECKERS: tuple[type[Checker], ...] = (
     Agreement,
     SameInTheEnd,
 )
-"""The books audit frames beside these: no oversell, rights, conservation, freed once, writers, one hash a dot,
-never shrinks, status."""
+"""The books audit frames beside these: no oversell, rights, conservation, freed once, writers, one hash a
+dot, never shrinks, status."""
 
 
 class Jury:
