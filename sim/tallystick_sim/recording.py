@@ -62,10 +62,10 @@ FOUND_OUT = {"OWN_CHAIN_LOST", "FORK", "DIVERGENCE", "QUARANTINED", "CORRUPT_REC
 class Recorder:
     """Of one run."""
 
-    def __init__(self, jury: Jury, probes: Probes) -> None:
+    def __init__(self, jury: Jury, probes: Probes, frames: dict[bytes, RawFrame]) -> None:
         self._jury = jury
         self._probes = probes
-        self._frames: dict[bytes, RawFrame] = {}
+        self._frames = frames
         self._ill: set[int] = set()
         self._cluster: Cluster
 
@@ -90,6 +90,8 @@ class Recorder:
             return
         rows = writes.get(Table.FRAMES, {})
         frames = tuple(self._frame(data) for data in rows.values() if data is not None)
+        if frames:
+            node.world.note("disk", node.name, node.replica, *(each.digest.hex()[:8] for each in frames))
         now, installing = node.world.now_ms, not node.settled
         self._jury.see(
             Committed(now, node.name, node.replica, read_vector(vector), frames, installing=installing)

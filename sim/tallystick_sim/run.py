@@ -22,7 +22,7 @@ from tallystick_sim.drawing import Wanted, draw_plan
 from tallystick_sim.faults import act
 from tallystick_sim.network import Weather
 from tallystick_sim.node import Node
-from tallystick_sim.oracle.events import Ended
+from tallystick_sim.oracle.events import Ended, RawFrame
 from tallystick_sim.oracle.jury import Jury, Violation
 from tallystick_sim.plan import SIZES, Plan
 from tallystick_sim.probes import Probes
@@ -69,12 +69,18 @@ def run_seed(
     return run_plan(draw_plan(seed, wanted or Wanted(SIZES[size])), patch=patch, listener=listener)
 
 
-def run_plan(plan: Plan, *, patch: Patch = nullcontext, listener: Listener | None = None) -> Result:
-    """Run what was drawn, or what is left of it."""
+def run_plan(
+    plan: Plan,
+    *,
+    patch: Patch = nullcontext,
+    listener: Listener | None = None,
+    frames: dict[bytes, RawFrame] | None = None,
+) -> Result:
+    """Run what was drawn, or what is left of it. `frames` gets all that were written, by their hashes."""
     began = process_time()
     try:
         with _quiet(), patch():
-            run = _Run(plan, listener)
+            run = _Run(plan, listener, {} if frames is None else frames)
             run.live()
     except Exception as bug:
         bug.add_note(f"this happened in the simulator, at seed {plan.seed}")
@@ -108,11 +114,11 @@ def _quiet() -> Iterator[None]:
 class _Run:
     """A run under way."""
 
-    def __init__(self, plan: Plan, listener: Listener | None) -> None:
+    def __init__(self, plan: Plan, listener: Listener | None, frames: dict[bytes, RawFrame]) -> None:
         self.plan = plan
         self.jury = Jury()
         self.probes = Probes()
-        self.recorder = Recorder(self.jury, self.probes)
+        self.recorder = Recorder(self.jury, self.probes, frames)
         ambience = plan.ambience
         self.cluster = Cluster(
             plan.seed,

@@ -13,12 +13,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tallystick.cli.exit_codes import ExitCode
-from tallystick.cli.output import echo_fields, encode_json
+from tallystick.cli.output import echo_fields, encode_json, note, printable
 
 if TYPE_CHECKING:
     from tallystick_sim.batch import Summary
     from tallystick_sim.drawing import Wanted
+    from tallystick_sim.plan import Plan
     from tallystick_sim.run import Result
+    from tallystick_sim.timeline import Story
 
 SHOWN_MAX = 20
 
@@ -73,6 +75,57 @@ def run(
     else:
         _tell(summary)
     if summary.failed:
+        raise click.exceptions.Exit(ExitCode.AUDIT_FAILED)
+
+
+@sim.command()
+@click.option("--seed", type=int, required=True)
+@click.option("--size", type=click.Choice(["small", "long"]), default="small", show_default=True)
+@click.option("--faults", default="", help="These kinds alone, as of the run.")
+@click.option("--scenario", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file.")
+@click.option("--order", default="", help="All about this order.")
+@click.option("--item", default="", help="All about this sku.")
+@click.option("--node", type=int, help="All that this node saw.")
+def trace(
+    seed: int, size: str, faults: str, scenario: Path | None, order: str, item: str, node: int | None
+) -> None:
+    """Tell a run as a story."""
+    from tallystick_sim.drawing import draw_plan
+    from tallystick_sim.timeline import Focus, tell
+
+    plan = draw_plan(seed, _wanted(size, faults, scenario))
+    _tell_story(tell(plan, Focus(order, item, node)))
+
+
+@sim.command()
+@click.option("--seed", type=int, required=True)
+@click.option("--size", type=click.Choice(["small", "long"]), default="small", show_default=True)
+@click.option("--faults", default="", help="These kinds alone, as of the run.")
+@click.option("--scenario", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A TOML file.")
+@click.option("--runs", default=400, show_default=True, help="Try at most so often.")
+def shrink(seed: int, size: str, faults: str, scenario: Path | None, runs: int) -> None:
+    """Find the shortest story that still breaks the same promise, and tell it."""
+    from tallystick_sim.drawing import draw_plan
+    from tallystick_sim.shrink import shrink as shrink_plan
+    from tallystick_sim.timeline import tell
+
+    plan = draw_plan(seed, _wanted(size, faults, scenario))
+
+    def told(shorter: Plan) -> None:
+        note(f"{len(shorter.faults)} faults and {len(shorter.requests)} calls still fail")
+
+    found = shrink_plan(plan, runs_max=runs, told=told)
+    if found is None:
+        note(f"seed {seed} breaks nothing")
+        return
+    note(f"{found.checker}, after {found.runs} runs; what is left:")
+    _tell_story(tell(found.plan))
+
+
+def _tell_story(story: Story) -> None:
+    for at_ms, text in story.lines:
+        click.echo(f"{at_ms / 1000:9.3f} s  {printable(text)}")
+    if story.result.violations:
         raise click.exceptions.Exit(ExitCode.AUDIT_FAILED)
 
 
