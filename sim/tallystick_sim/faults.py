@@ -155,9 +155,7 @@ def _clock_jump(cluster: Cluster, fault: Fault) -> None:
 
 def _join(cluster: Cluster, fault: Fault) -> None:
     """A new node asks one that is there to let it in."""
-    seed = cluster.nodes[fault.nodes[0]]
-    (newcomer,) = cluster.join(seed=seed.name)
-    newcomer.on_settled = lambda: cluster.network.bitten.update(("join",))
+    cluster.join(seed=fault.nodes[0])
 
 
 def _rot(cluster: Cluster, fault: Fault) -> None:

@@ -6,7 +6,7 @@ then, dials whom it is to dial, reads for others what they want. A crash loses a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -40,34 +40,22 @@ from tallystick.node.peering import Peering
 from tallystick.node.snapshots import INSTALLING_KEY, Installation, read_chunk
 from tallystick.node.source import StoreSource
 from tallystick.store.memory import PowerLoss
-from tallystick.store.port import CorruptRecord, Rows, StoreBroken, StoreFull, Table
+from tallystick.store.port import CorruptRecord, StoreBroken, StoreFull, Table
 from tallystick.store.store import Store
 from tallystick_sim.calls import Call, Wishes
 from tallystick_sim.clocks import NodeClock
 from tallystick_sim.disk import Disk
 from tallystick_sim.network import Network, Pipe
+from tallystick_sim.observing import Observer
+from tallystick_sim.pacing import Pace
+from tallystick_sim.wires import Wires
 from tallystick_sim.world import World
 
 C = TypeVar("C", bound=Call)
 R = TypeVar("R")
-TICK_MS = 20.0
-IDLE_TICK_MS = 100.0
-"""A node that had nothing to do in its last turns is turned less and less often, down to this: what it does
-by itself is counted in hundreds of milliseconds, and most of a run is spent waiting."""
-TIDY_MS = 10_000.0
-"""An idle node writes out its checkpoints, at most so often."""
 RESTART_MS = 500.0
-REDIAL_MS = (50.0, 300.0)
 READ_MS = (0.0, 5.0)
 CLUSTER = "c0ffee00c0ffee00"
-
-
-@dataclass(slots=True)
-class _Wire:
-    """One link of this process."""
-
-    pipe: Pipe
-    peer: int = 0
 
 
 Watch = Callable[["Node", Sequence[tuple[Job, Any]]], None]
@@ -103,16 +91,7 @@ class Node:
     calls: list[Call] = field(default_factory=list)
     """Of this process, not answered yet."""
     watch: Watch = ignore
-    witness: Callable[[Node, Mapping[Table, Rows]], None] | None = None
-    """Is shown what has come to the disk."""
-    on_started: Callable[[Node], None] = lambda _: None
-    on_turn: Callable[[Node, Turn], None] = lambda _, __: None
-    """Is shown what a turn is about to let go."""
-    on_settled: Callable[[], None] = lambda: None
-    on_ended: Callable[[Node], None] = lambda _: None
-    """The process is gone; `calls` are those that will never hear."""
-    on_failed: Callable[[Node, Exception], None] | None = None
-    """It ended by an error of its own. If nobody listens, that is raised."""
+    observer: Observer = field(default_factory=Observer)
 
     def __post_init__(self) -> None:
         self.driver: Driver
@@ -124,19 +103,13 @@ class Node:
 
     def _reset(self) -> None:
         self._life += 1
-        self._wires: dict[int, _Wire] = {}
-        self._links = 0
+        self._wires = Wires(self, self._random)
         self._jobs: list[Job] = []
         self._inputs: list[PeerInput] = []
         self._due = False
         self._ticks = 0
-        self._pause_ms = TICK_MS
-        self._tidied_ms = 0.0
+        self._pace = Pace()
         self._writes_until_ms = 0.0
-        self._roster: dict[int, str] = {}
-        self._dialling: set[str] = set()
-        self._seed = ""
-        self._hung_up: set[int] = set()
         self.calls = []
 
     @property
@@ -162,7 +135,7 @@ class Node:
     def start(self) -> None:
         """Open the disk, and go on from what is there."""
         self._reset()
-        self.backend.witness = partial(self.witness, self) if self.witness else None
+        self.backend.witness = partial(self.observer.committed, self)
         store = Store(self.backend, ENCODERS, slice_keys=7, backlog_events=self.backlog_events)
         try:
             opened = open_on(store, self.region, new_cluster=False, place=self.address)
@@ -172,11 +145,10 @@ class Node:
         self.driver = self._make_driver(opened)
         self.up, self.frozen = True, False
         self.world.note("started", self.name, self.head)
-        self.on_started(self)
+        self.observer.started(self)
         if opened.installation is not None:
             self.settled = False
-            self._seed = opened.installation.seed
-            self._dial(self._seed)
+            self._wires.seek(opened.installation.seed)
         else:
             self.settled = True
         self._wake()
@@ -239,10 +211,8 @@ class Node:
     def _end(self) -> None:
         self.up = False
         self.backend = self.backend.crash()
-        self.on_ended(self)
-        for wire in [*self._wires.values()]:
-            self.network.close(wire.pipe, by=self)
-        self._wires.clear()
+        self.observer.ended(self)
+        self._wires.end()
 
     def freeze(self, duration_ms: float) -> None:
         """Do nothing for a while; what comes in meanwhile waits."""
@@ -280,59 +250,32 @@ class Node:
     # ------------------------------------------------------------------------------------------- connections
 
     def connected(self, pipe: Pipe) -> int:
-        self._links += 1
-        self._wires[self._links] = _Wire(pipe)
-        self._tell(Connected(self._links))
-        return self._links
+        link = self._wires.add(pipe)
+        self._tell(Connected(link))
+        return link
 
     def received(self, link: int, message: Message) -> None:
         if link in self._wires:
             self._tell(Received(link, message))
 
     def closed(self, link: int) -> None:
-        wire = self._wires.pop(link, None)
-        if wire is not None:
+        if self._wires.drop(link):
             self._tell(Closed(link))
-            self._dial_all()
+            self._wires.dial_all()
 
     def _tell(self, news: PeerInput) -> None:
         self._inputs.append(news)
         self._wake()
 
-    def _dial_all(self) -> None:
-        linked = {wire.peer for wire in self._wires.values()}
-        for peer, address in self._roster.items():
-            if self.replica < peer and peer not in linked and peer not in self._hung_up:
-                self._dial(address)
-        if self._seed and not self.settled and not linked - {0}:
-            self._dial(self._seed)
-
-    def _dial(self, address: str) -> None:
-        if address in self._dialling:
-            return
-        self._dialling.add(address)
-        life = self._life
-
-        def dial() -> None:
-            if life != self._life or not self.up:
-                return
-            self._dialling.discard(address)
-            other = self.find(address)
-            if other is not None and other.up and not self.frozen and self.network.connect(self, other):
-                return
-            self._dial_all()
-
-        self.world.after(self._random.uniform(*REDIAL_MS), dial)
-
     # ------------------------------------------------------------------------------------------------- turns
 
-    def _plan_tick(self, idle: bool) -> None:
+    def _plan_tick(self, *, idle: bool) -> None:
         """Turn the driver again before long, sooner if it was busy, or if somebody's time is up."""
-        self._pause_ms = min(self._pause_ms * 3, IDLE_TICK_MS) if idle else TICK_MS
-        pause, waiting = self._pause_ms, self.driver.waiting
+        waiting = self.driver.waiting
         until = waiting.next_until if waiting else None
-        if until is not None:
-            pause = min(pause, max(1.0, self.clock.until_ms(until)))
+        pause_ms = self._pace.pause_ms(
+            idle=idle, until_ms=None if until is None else self.clock.until_ms(until)
+        )
         self._ticks += 1
         life, number = self._life, self._ticks
 
@@ -340,7 +283,7 @@ class Node:
             if life == self._life and number == self._ticks:
                 self._wake()
 
-        self.world.after(pause, tick)
+        self.world.after(pause_ms, tick)
 
     def _wake(self) -> None:
         if not self._due and self.up:
@@ -364,17 +307,18 @@ class Node:
         if turn is None:
             return
         idle = not (jobs or inputs or turn.effects or turn.answers)
-        if idle and self._guard(self._tidy) is None:
+        if idle and self._guard(lambda: self._pace.tidy(self.driver.store, self.world.now_ms)) is None:
             return
         self.watch(self, turn.answers)
-        self.on_turn(self, turn)
-        if self.backend.slow_ms and self.backend.commits > commits:
+        self.observer.turned(self, turn)
+        committed = self.backend.commits > commits
+        if self.backend.slow_ms and committed:
             self._let_go_late(turn, life)
         else:
             self._let_go(turn)
         if self.driver.busy:
             self._wake()
-        self._plan_tick(idle)
+        self._plan_tick(idle=not (committed or turn.effects or turn.answers))
 
     def _guard(self, work: Callable[[], R]) -> R | None:
         """What the engine's thread does. Its process ends when the power goes, when its disk breaks and when
@@ -387,11 +331,10 @@ class Node:
             self.network.bitten["sync_failure"] += 1
             self.crash()
         except Exception as bug:
-            if self.on_failed is None:
-                raise
             self.world.note("failed", self.name, type(bug).__name__)
             self.crash()
-            self.on_failed(self, bug)
+            if not self.observer.failed(self, bug):
+                raise
         return None
 
     def _let_go_late(self, turn: Turn, life: int) -> None:
@@ -414,23 +357,10 @@ class Node:
         for effect in turn.effects:
             self._carry_out(effect)
 
-    def _tidy(self) -> bool:
-        """Nothing waits: write a slice of the checkpoint. Answers whether there is more to write."""
-        if self.world.now_ms - self._tidied_ms < TIDY_MS:
-            return False
-        try:
-            more = self.driver.store.idle()
-        except StoreFull:
-            more = False
-        if not more:
-            self._tidied_ms = self.world.now_ms
-        return more
-
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Send(link, message):
-                if link in self._wires:
-                    self.network.send(self._wires[link].pipe, self, message)
+                self._wires.send(link, message)
             case ReadLog(link, origin):
                 self._read(lambda reader: LogRead(link, origin, read_log(reader, effect)))
             case ReadChunk(link, table, after):
@@ -440,21 +370,17 @@ class Node:
                 close()
                 self._read(lambda _: Surveyed(then, found))
             case Linked(link, peer):
-                if link in self._wires:
-                    self._wires[link].peer = peer
+                self._wires.know(link, peer)
             case Close(link, reason, _, final):
                 if link in self._wires:
                     self.world.note("closes", self.name, reason)
-                    if final:
-                        self._hung_up.add(self._wires[link].peer)
-                    self.network.close(self._wires[link].pipe, by=self)
+                    self._wires.close(link, final=final)
             case Roster(peers):
-                self._roster = {replica: address for replica, _, address in peers if address}
-                self._dial_all()
+                self._wires.meet(peers)
             case Settled():
                 self.settled = True
                 self.world.note("settled", self.name)
-                self.on_settled()
+                self.observer.settled(self)
             case Alarm():
                 self.world.note("alarm", self.name, effect.reason)
                 self.alarms.append(effect)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -21,7 +21,7 @@ from tallystick.core.replication import holdback
 from tallystick.core.replication.link import WINDOW_BYTES
 from tallystick.node.driver import Turn
 from tallystick.node.identity import VECTOR_KEY, decode_vector
-from tallystick.node.jobs import Internal, Job, Receipt, Result
+from tallystick.node.jobs import Internal, Receipt, Result
 from tallystick.node.source import load_stock
 from tallystick.node.waiting import PARKED_MAX
 from tallystick.store.port import CorruptRecord, Rows, Table
@@ -29,6 +29,7 @@ from tallystick.store.reader import Reader
 from tallystick_sim.calls import Call
 from tallystick_sim.cluster import Cluster, same
 from tallystick_sim.node import Node
+from tallystick_sim.observing import Observer
 from tallystick_sim.oracle.events import (
     Alarmed,
     Answered,
@@ -47,7 +48,7 @@ from tallystick_sim.oracle.events import (
 )
 from tallystick_sim.oracle.jury import Jury
 from tallystick_sim.oracle.rawlog import read_frame, read_vector
-from tallystick_sim.plan import Read, Request
+from tallystick_sim.plan import BEGIN_MS, Read, Request
 from tallystick_sim.probes import Probes
 
 FRAME_BYTES_MAX = 300 << 10
@@ -59,7 +60,7 @@ FOUND_OUT = {"OWN_CHAIN_LOST", "FORK", "DIVERGENCE", "QUARANTINED", "CORRUPT_REC
 """What says that a disk lies."""
 
 
-class Recorder:
+class Recorder(Observer):
     """Of one run."""
 
     def __init__(self, jury: Jury, probes: Probes, frames: dict[bytes, RawFrame]) -> None:
@@ -73,17 +74,9 @@ class Recorder:
         """Whose run it is."""
         self._cluster = cluster
 
-    def attach(self, node: Node) -> None:
-        """Watch a node from its first start on."""
-        node.witness = self._witness
-        node.on_started = self._started
-        node.on_ended = self._ended
-        node.on_failed = self._failed
-        node.on_turn = self._turned
-
     # -------------------------------------------------------------------------------------------------- disks
 
-    def _witness(self, node: Node, writes: Mapping[Table, Rows]) -> None:
+    def committed(self, node: Node, writes: Mapping[Table, Rows]) -> None:
         """Something came to a disk."""
         vector = writes.get(Table.META, {}).get(VECTOR_KEY)
         if vector is None:
@@ -107,7 +100,7 @@ class Recorder:
                         self._probes.order(delta)
         return found
 
-    def _started(self, node: Node) -> None:
+    def started(self, node: Node) -> None:
         stored = node.backend.rows(Table.META).get(VECTOR_KEY)
         vector = read_vector(stored) if stored else {}
         self._note_illness()
@@ -121,13 +114,14 @@ class Recorder:
             node = self._cluster.nodes[name]
             self._jury.see(FellIll(node.world.now_ms, name, node.replica))
 
-    def _ended(self, node: Node) -> None:
+    def ended(self, node: Node) -> None:
         for call in node.calls:
             if isinstance(call, Tracked):
                 self._jury.see(Unheard(node.world.now_ms, call.number))
 
-    def _failed(self, node: Node, error: Exception) -> None:
+    def failed(self, node: Node, error: Exception) -> bool:
         self._jury.see(Failed(node.world.now_ms, node.name, f"{type(error).__name__}: {error}"))
+        return True
 
     # ------------------------------------------------------------------------------------------------ callers
 
@@ -199,8 +193,21 @@ class Recorder:
 
     # -------------------------------------------------------------------------------------------------- turns
 
-    def turned(self, node: Node, answers: Sequence[tuple[Job, Any]]) -> None:
-        """A turn is about to let its answers go."""
+    def turned(self, node: Node, turn: Turn) -> None:
+        self._look_at_buffers(node)
+        if turn.effects:
+            self._probes.effects(node.replica, turn.effects)
+        for alarm in node.alarms[node.alarms_told :]:
+            self._jury.see(Alarmed(node.world.now_ms, node.name, alarm.reason, alarm.replica))
+            self._probes.hit("fork found" if alarm.reason == "FORK" else "quarantine")
+        node.alarms_told = len(node.alarms)
+
+    def settled(self, node: Node) -> None:
+        self._probes.hit("installed")
+        if node.world.now_ms > BEGIN_MS:
+            node.network.bitten["join"] += 1
+
+    def _look_at_buffers(self, node: Node) -> None:
         replicator = node.driver.peering.replicator
         waiting, held_back = node.driver.waiting, replicator.held.bytes
         held = [
@@ -217,14 +224,6 @@ class Recorder:
             self._probes.hit("parked for tokens", bool(waiting._parked))
         if held:
             self._jury.see(Buffered(node.world.now_ms, node.name, tuple(held)))
-
-    def _turned(self, node: Node, turn: Turn) -> None:
-        if turn.effects:
-            self._probes.effects(node.replica, turn.effects)
-        for alarm in node.alarms[node.alarms_told :]:
-            self._jury.see(Alarmed(node.world.now_ms, node.name, alarm.reason, alarm.replica))
-            self._probes.hit("fork found" if alarm.reason == "FORK" else "quarantine")
-        node.alarms_told = len(node.alarms)
 
     # ---------------------------------------------------------------------------------------------- standings
 

@@ -123,7 +123,6 @@ class _Run:
         self.cluster = Cluster(
             plan.seed,
             Weather((0.5, 0.5 + ambience.jitter_ms)),
-            watch=self.recorder.turned,
             swapped=plan.swapped,
             stretch=ambience.stretch,
             prepare=self._prepare,
@@ -142,7 +141,7 @@ class _Run:
             node.clock.drift = ambience.drifts[name]
             bitten["clock_drift"] += 1
         node.rebalance = self.plan.rebalance
-        self.recorder.attach(node)
+        node.observer = self.recorder
 
     def live(self) -> None:
         """All of it: found, fail, heal, settle."""

@@ -7,12 +7,13 @@ What is left out changes nothing in what is left, since a plan is drawn before t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import nullcontext, suppress
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 from tallystick_sim.plan import Plan
-from tallystick_sim.run import Patch, nullcontext, run_plan
+from tallystick_sim.run import Patch, run_plan
 
 T = TypeVar("T")
 RUNS_MAX = 400
@@ -64,18 +65,19 @@ def _shrink(plan: Plan, fails: Callable[[Plan], bool]) -> None:
     size = -1
     while size != len(plan.faults) + len(plan.requests):
         size = len(plan.faults) + len(plan.requests)
-        current = plan
-        faults = _fewest(plan.faults, lambda kept, p=current: fails(p._replace(faults=tuple(kept))))  # type: ignore[misc]
-        plan = current = plan._replace(faults=tuple(faults))
-        requests = _fewest(plan.requests, lambda kept, p=current: fails(p._replace(requests=tuple(kept))))  # type: ignore[misc]
-        plan = plan._replace(requests=tuple(requests))
+        plan = plan._replace(faults=_fewest(plan.faults, partial(_fails_with, fails, plan, "faults")))
+        plan = plan._replace(requests=_fewest(plan.requests, partial(_fails_with, fails, plan, "requests")))
         for calm in ({"lost": 0.0}, {"doubled": 0.0}, {"overtaken": 0.0}, {"skews_ms": ()}, {"drifts": ()}):
             calmer = plan._replace(ambience=plan.ambience._replace(**calm))  # type: ignore[arg-type]
             if calmer != plan and fails(calmer):
                 plan = calmer
 
 
-def _fewest(items: Sequence[T], fails: Callable[[Sequence[T]], bool]) -> Sequence[T]:
+def _fails_with(fails: Callable[[Plan], bool], plan: Plan, field: str, kept: tuple[T, ...]) -> bool:
+    return fails(plan._replace(**{field: kept}))
+
+
+def _fewest(items: tuple[T, ...], fails: Callable[[tuple[T, ...]], bool]) -> tuple[T, ...]:
     """A part of `items` that fails, and of which nothing more can be left out piece by piece."""
     if not items or fails(()):
         return ()

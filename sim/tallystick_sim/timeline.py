@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from tallystick.core.replica import commands
 from tallystick_sim.oracle.events import RawFrame
 from tallystick_sim.plan import Plan, Read, Request
-from tallystick_sim.run import Patch, Result, nullcontext, run_plan
+from tallystick_sim.run import Patch, Result, run_plan
 
 ORDER, STOCK, BOOKING, DOCUMENT = 1, 2, 3, 4
 _DECIDES = [

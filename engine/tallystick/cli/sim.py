@@ -133,7 +133,9 @@ def _wanted(size: str, faults: str, scenario: Path | None) -> Wanted:
     from tallystick_sim.scenario import BadScenario, read_wanted
 
     try:
-        return read_wanted(size, tuple(filter(None, faults.split(","))), scenario and scenario.read_text())
+        return read_wanted(
+            size, tuple(filter(None, faults.split(","))), scenario.read_text() if scenario else None
+        )
     except BadScenario as problem:
         raise click.UsageError(str(problem)) from problem
 

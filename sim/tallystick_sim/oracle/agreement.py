@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Agreement:
     """Equal frames, equal state, by its content and by the digests of the engine."""
 
-    HEARS = (FellIll, Standing)
+    HEARS: tuple[type, ...] = (FellIll, Standing)
 
     def __init__(self) -> None:
         self._seen: dict[tuple[tuple[int, tuple[int, bytes]], ...], tuple[int, str, str]] = {}
@@ -38,7 +38,7 @@ class Agreement:
 class SameInTheEnd:
     """When all that was wrong is over, all settles, and what is there is what was written."""
 
-    HEARS = (Ended, Listed)
+    HEARS: tuple[type, ...] = (Ended, Listed)
 
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         match event:

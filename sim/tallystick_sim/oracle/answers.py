@@ -40,7 +40,7 @@ class Acknowledged:
     """Acknowledged is on disk there, on as many others as was said, and stays; what was refused everywhere,
     or was never asked for, does not happen."""
 
-    HEARS = (Asked, Answered, Unheard, Ended)
+    HEARS: tuple[type, ...] = (Asked, Answered, Unheard, Ended)
 
     def __init__(self) -> None:
         self._asked: dict[int, Asked] = {}
@@ -103,7 +103,7 @@ class Acknowledged:
 class ReadYourWrites:
     """A node whose disk has all that a caller's token names shows what the caller wrote."""
 
-    HEARS = (Shown,)
+    HEARS: tuple[type, ...] = (Shown,)
 
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         if isinstance(event, Shown) and court.strict:
@@ -120,7 +120,7 @@ class Available:
     """A healthy node answers whatever it can reach: with its tokens, if it holds enough, or with a reason
     that is about the request."""
 
-    HEARS = (Asked, Answered)
+    HEARS: tuple[type, ...] = (Asked, Answered)
 
     def __init__(self) -> None:
         self._asked: dict[int, Asked] = {}
@@ -155,7 +155,7 @@ def _judge(event: Answered, asked: Asked, court: Court) -> Iterator[Complaint]:
 class EndsInTime:
     """Every caller has an answer by its deadline, unless the process that it asked is gone or stood still."""
 
-    HEARS = (Asked, Answered, Unheard, Ended)
+    HEARS: tuple[type, ...] = (Asked, Answered, Unheard, Ended)
 
     def __init__(self) -> None:
         self._open: dict[int, Asked] = {}
@@ -182,7 +182,7 @@ class EndsInTime:
 class Sound:
     """No process ends by a bug, none answers with one, and none sees a fault where there is none."""
 
-    HEARS = (Failed, Answered, Alarmed)
+    HEARS: tuple[type, ...] = (Failed, Answered, Alarmed)
 
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         match event:

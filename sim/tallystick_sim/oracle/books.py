@@ -180,13 +180,13 @@ class Books:
 
 def _lost(row: Row) -> int:
     """Units that were found to be missing: burned at once, or owed."""
-    return row.get("bu", 0) + row.get("ow", 0) - row.get("se", 0)
+    return int(row.get("bu", 0) + row.get("ow", 0) - row.get("se", 0))
 
 
 def _own(row: Row) -> int:
     """What a row made and did not use, moves aside."""
     plus, minus = ("re", "mi", "fr"), ("bu", "um", "ta")
-    return sum(row.get(cell, 0) for cell in plus) - sum(row.get(cell, 0) for cell in minus)
+    return sum(int(row.get(cell, 0)) for cell in plus) - sum(int(row.get(cell, 0)) for cell in minus)
 
 
 def _at(history: list[tuple[int, Row]], head: Head) -> Row:

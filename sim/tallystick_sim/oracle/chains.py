@@ -17,7 +17,7 @@ _NOTHING = (0, bytes(32))
 class Chains:
     """What a disk has of each chain is a prefix of it, without a gap, and with all that it was made upon."""
 
-    HEARS = (Committed, Opened)
+    HEARS: tuple[type, ...] = (Committed, Opened)
 
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         match event:
@@ -66,7 +66,7 @@ def _shrunk(node: int, before: Vector, after: Vector) -> Iterator[Complaint]:
 class Bounded:
     """What a node holds in memory for others has a limit."""
 
-    HEARS = (Buffered,)
+    HEARS: tuple[type, ...] = (Buffered,)
 
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         if isinstance(event, Buffered):

@@ -7,7 +7,7 @@ Checkers are named after what they hold. Each is a small class that is told of e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import ClassVar, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from tallystick_sim.oracle.agreement import Agreement, SameInTheEnd
 from tallystick_sim.oracle.answers import Acknowledged, Available, EndsInTime, ReadYourWrites, Sound
@@ -47,7 +47,7 @@ class Court:
 class Checker(Protocol):
     """One promise, or several that are checked together. `HEARS` are the events that it wants to see."""
 
-    HEARS: ClassVar[tuple[type, ...]]
+    HEARS: tuple[type, ...]
 
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         """Take note of an event; answers what is wrong with it. What is on disks is as before it."""
