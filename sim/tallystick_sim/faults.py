@@ -215,6 +215,7 @@ KINDS: Mapping[str, Kind] = {
     "rollback": Kind(_some("rollback", 1_000, 6_000), _rollback, sick=True),
     "clone": Kind(_some("clone", 0, 0), _clone, sick=True),
 }
+SICK = frozenset(name for name, kind in KINDS.items() if kind.sick)
 AMBIENT = ("lost", "doubled", "overtaken", "clock_skew", "clock_drift")
 """Kinds that have no time: they are there from the beginning."""
 ALL_KINDS = (*KINDS, *AMBIENT)
@@ -226,8 +227,8 @@ def draw_kinds(random: Random, wanted: tuple[str, ...]) -> tuple[str, ...]:
     if wanted:
         return tuple(kind for kind in wanted if kind != "none")
     kinds = [kind for kind in ALL_KINDS if random.random() < KINDS_SHARE]
-    chosen = [kind for kind in kinds if kind not in KINDS or not KINDS[kind].sick]
-    sick = [kind for kind in KINDS if KINDS[kind].sick and random.random() < SICK_SHARE]
+    chosen = [kind for kind in kinds if kind not in SICK]
+    sick = [kind for kind in KINDS if kind in SICK and random.random() < SICK_SHARE]
     if not any(kind in KINDS for kind in chosen):
         chosen.append("partition")
     return (*chosen, *sick[:1])
@@ -235,7 +236,7 @@ def draw_kinds(random: Random, wanted: tuple[str, ...]) -> tuple[str, ...]:
 
 def draw_faults(random: Random, size: Size, kinds: tuple[str, ...]) -> tuple[Fault, ...]:
     """When what goes wrong, how often each kind being drawn too."""
-    timed = [kind for kind in kinds if kind in KINDS and not KINDS[kind].sick]
+    timed = [kind for kind in kinds if kind in KINDS and kind not in SICK]
     rates = [KINDS[kind].weight * random.uniform(0.3, 1.7) for kind in timed]
     until_ms = (size.seconds - size.healing) * 1000
     count = random.randint(size.faults, 2 * size.faults)
@@ -243,7 +244,7 @@ def draw_faults(random: Random, size: Size, kinds: tuple[str, ...]) -> tuple[Fau
     drawn = [*timed, *random.choices(timed, rates, k=max(0, count - len(timed)))] if timed else []
     joins = [kind for kind in drawn if kind == "join"][:_JOINS_MAX]
     drawn = [kind for kind in drawn if kind != "join"] + joins
-    drawn += [kind for kind in kinds if kind in KINDS and KINDS[kind].sick]
+    drawn += [kind for kind in kinds if kind in SICK]
     faults = [KINDS[kind].draw(random, size, round(random.uniform(BEGIN_MS, until_ms), 1)) for kind in drawn]
     return tuple(sorted(faults))
 

@@ -1,4 +1,4 @@
-"""How often an idle node is turned, and when it tidies up: most of a run is spent waiting, and must be cheap."""
+"""How often an idle node is turned, and when it tidies up: waiting must be cheap."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -24,6 +24,7 @@ from tallystick.node.identity import VECTOR_KEY, decode_vector
 from tallystick.node.jobs import Internal, Receipt, Result
 from tallystick.node.source import load_stock
 from tallystick.node.waiting import PARKED_MAX
+from tallystick.store.checkpoint import POSITION_KEY
 from tallystick.store.port import CorruptRecord, Rows, Table
 from tallystick.store.reader import Reader
 from tallystick_sim.calls import Call
@@ -77,6 +78,7 @@ class Recorder(Observer):
     # -------------------------------------------------------------------------------------------------- disks
 
     def committed(self, node: Node, writes: Mapping[Table, Rows]) -> None:
+        self._probes.hit("checkpoint finished", POSITION_KEY in writes.get(Table.META, {}))
         """Something came to a disk."""
         vector = writes.get(Table.META, {}).get(VECTOR_KEY)
         if vector is None:
@@ -94,16 +96,15 @@ class Recorder(Observer):
         found = self._frames.get(data[-32:])
         if found is None:
             found = self._frames[data[-32:]] = read_frame(data)
-            for entries in found.events:
-                for kind, _, delta in entries:
-                    if kind == 1:
-                        self._probes.order(delta)
+            claims = self._jury.court.books.claims
+            self._probes.frame(found, {name: len(known) for name, known in _about(found, claims)})
         return found
 
     def started(self, node: Node) -> None:
         stored = node.backend.rows(Table.META).get(VECTOR_KEY)
         vector = read_vector(stored) if stored else {}
         self._note_illness()
+        self._probes.hit("installation begun again", not node.settled and bool(vector))
         self._jury.see(Opened(node.world.now_ms, node.name, vector))
 
     def _note_illness(self) -> None:
@@ -177,6 +178,7 @@ class Recorder(Observer):
             "INSUFFICIENT_STOCK": "shortage refused",
             "STORAGE_FULL": "storage refused",
             "NOT_STARTED": "deadline passed",
+            "ORDER_ID_REUSED": "id reused",
         }.get(reason)
         if probe:
             self._probes.hit(probe)
@@ -199,7 +201,6 @@ class Recorder(Observer):
             self._probes.effects(node.replica, turn.effects)
         for alarm in node.alarms[node.alarms_told :]:
             self._jury.see(Alarmed(node.world.now_ms, node.name, alarm.reason, alarm.replica))
-            self._probes.hit("fork found" if alarm.reason == "FORK" else "quarantine")
         node.alarms_told = len(node.alarms)
 
     def settled(self, node: Node) -> None:
@@ -278,6 +279,12 @@ class Tracked(Call):
         super().deliver(answer)
         for result in answer.results:
             self._recorder.hear(self, result, answer.receipt)
+
+
+def _about(frame: RawFrame, claims: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """What is known of the orders that a frame is about."""
+    for entries in frame.events:
+        yield from ((name, claims.get(name, ())) for _, name, _ in entries)
 
 
 def fact_of(command: Command) -> Fact:

@@ -12,7 +12,7 @@ from contextlib import nullcontext, suppress
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from tallystick_sim.plan import Plan
+from tallystick_sim.plan import Fault, Plan, Request
 from tallystick_sim.run import Patch, run_plan
 
 T = TypeVar("T")
@@ -65,16 +65,20 @@ def _shrink(plan: Plan, fails: Callable[[Plan], bool]) -> None:
     size = -1
     while size != len(plan.faults) + len(plan.requests):
         size = len(plan.faults) + len(plan.requests)
-        plan = plan._replace(faults=_fewest(plan.faults, partial(_fails_with, fails, plan, "faults")))
-        plan = plan._replace(requests=_fewest(plan.requests, partial(_fails_with, fails, plan, "requests")))
+        plan = plan._replace(faults=_fewest(plan.faults, partial(_with_faults, fails, plan)))
+        plan = plan._replace(requests=_fewest(plan.requests, partial(_with_requests, fails, plan)))
         for calm in ({"lost": 0.0}, {"doubled": 0.0}, {"overtaken": 0.0}, {"skews_ms": ()}, {"drifts": ()}):
-            calmer = plan._replace(ambience=plan.ambience._replace(**calm))  # type: ignore[arg-type]
+            calmer = plan._replace(ambience=plan.ambience._replace(**calm))
             if calmer != plan and fails(calmer):
                 plan = calmer
 
 
-def _fails_with(fails: Callable[[Plan], bool], plan: Plan, field: str, kept: tuple[T, ...]) -> bool:
-    return fails(plan._replace(**{field: kept}))
+def _with_faults(fails: Callable[[Plan], bool], plan: Plan, kept: tuple[Fault, ...]) -> bool:
+    return fails(plan._replace(faults=kept))
+
+
+def _with_requests(fails: Callable[[Plan], bool], plan: Plan, kept: tuple[Request, ...]) -> bool:
+    return fails(plan._replace(requests=kept))
 
 
 def _fewest(items: tuple[T, ...], fails: Callable[[tuple[T, ...]], bool]) -> tuple[T, ...]:

@@ -202,7 +202,8 @@ def refused(reason, *, healthy=True, lines=((TEA, 5),), at_ms=5.0):
     received = log.write(receipt(log, 5))
     asked = Asked(0.0, 1, 1, ("order", "o"), lines)
     booked = Asked(0.0, 2, 1, ("booking", "r-1"))
-    return judged(booked, received, asked, Answered(at_ms, 1, 1, reason, healthy=healthy), Unheard(9.0, 2), END)
+    answer = Answered(at_ms, 1, 1, reason, healthy=healthy)
+    return judged(booked, received, asked, answer, Unheard(9.0, 2), END)
 
 
 def test_a_healthy_node_answers_with_what_it_holds():
