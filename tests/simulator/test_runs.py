@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 
 from tallystick.core.replica import tokens
+from tallystick.core.replica.commands import PlaceOrder
 from tallystick.core.stock import moves
 from tallystick_sim.batch import summarise
 from tallystick_sim.drawing import Wanted, draw_plan
@@ -146,7 +147,8 @@ def test_a_run_that_breaks_nothing_is_not_shrunk():
 
 def test_a_story_can_be_of_one_order_one_item_or_one_node():
     plan = draw_plan(2, Wanted(TINY, habits=("failover",)))
-    name = next(r.command.order_id for r in plan.requests if hasattr(r.command, "order_id"))
+    placed = (each.command for each in plan.requests)
+    name = next(command.order_id for command in placed if isinstance(command, PlaceOrder))
     of_order = tell(plan, Focus(order=name)).lines
     assert any(f"place {name}" in text for _, text in of_order)
     assert any("writes" in text and "a claim" in text for _, text in of_order)
