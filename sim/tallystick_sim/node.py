@@ -1,14 +1,15 @@
 """A node of a simulated cluster: the real driver on the store without a disk, its effects carried out here.
 
-It is the twin of the engine's thread and of `rpc.links`: it turns the driver when something came and every
-`TICK_MS`, dials whom it is to dial, reads for others what they want. A crash loses all but the disk.
+It is the twin of the engine's thread and of `rpc.links`: it turns the driver when something came and now and
+then, dials whom it is to dial, reads for others what they want. A crash loses all but the disk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from tallystick.core.clock import Head
 from tallystick.core.codec import encode
@@ -28,7 +29,7 @@ from tallystick.core.replication.effects import (
     Survey,
 )
 from tallystick.core.replication.messages import Me, Message
-from tallystick.node.driver import Clock, Driver
+from tallystick.node.driver import Driver, Turn
 from tallystick.node.identity import Identity, identity_rows
 from tallystick.node.inputs import ChunkRead, Closed, Connected, LogRead, PeerInput, Received, Surveyed
 from tallystick.node.installing import Installer
@@ -38,25 +39,23 @@ from tallystick.node.opening import ENCODERS, Opened, open_on
 from tallystick.node.peering import Peering
 from tallystick.node.snapshots import INSTALLING_KEY, Installation, read_chunk
 from tallystick.node.source import StoreSource
-from tallystick.store.memory import MemoryBackend, PowerLoss
-from tallystick.store.port import Table
+from tallystick.store.memory import PowerLoss
+from tallystick.store.port import CorruptRecord, StoreBroken, StoreFull, Table
 from tallystick.store.store import Store
 from tallystick_sim.calls import Call, Wishes
+from tallystick_sim.clocks import NodeClock
+from tallystick_sim.disk import Disk
 from tallystick_sim.network import Network, Pipe
+from tallystick_sim.observing import Observer
+from tallystick_sim.pacing import Pace
+from tallystick_sim.wires import Wires
 from tallystick_sim.world import World
 
-TICK_MS = 20.0
-REDIAL_MS = (50.0, 300.0)
+C = TypeVar("C", bound=Call)
+R = TypeVar("R")
+RESTART_MS = 500.0
 READ_MS = (0.0, 5.0)
 CLUSTER = "c0ffee00c0ffee00"
-
-
-@dataclass(slots=True)
-class _Wire:
-    """One link of this process."""
-
-    pipe: Pipe
-    peer: int = 0
 
 
 Watch = Callable[["Node", Sequence[tuple[Job, Any]]], None]
@@ -78,32 +77,39 @@ class Node:
     region: str
     find: Callable[[str], Node | None]
     """Who answers at an address."""
-    backend: MemoryBackend = field(default_factory=MemoryBackend)
+    backend: Disk = field(default_factory=Disk)
     backlog_events: int = 200
+    rebalance: str = "off"
     up: bool = False
     frozen: bool = False
     settled: bool = False
+    troubled_ms: float = -1.0
+    """Until when the machine itself, not its links, kept it from answering."""
     alarms: list[Alarm] = field(default_factory=list)
+    alarms_told: int = 0
+    """How many of them a watcher has seen."""
     calls: list[Call] = field(default_factory=list)
     """Of this process, not answered yet."""
     watch: Watch = ignore
+    observer: Observer = field(default_factory=Observer)
 
     def __post_init__(self) -> None:
         self.driver: Driver
+        self.clock = NodeClock(self.world)
+        self._random = self.world.stream(f"node {self.name}")
+        self.backend.bitten = self.network.bitten
         self._life = -1
         self._reset()
 
     def _reset(self) -> None:
         self._life += 1
-        self._wires: dict[int, _Wire] = {}
-        self._links = 0
+        self._wires = Wires(self, self._random)
         self._jobs: list[Job] = []
         self._inputs: list[PeerInput] = []
         self._due = False
-        self._roster: dict[int, str] = {}
-        self._dialling: set[str] = set()
-        self._seed = ""
-        self._hung_up: set[int] = set()
+        self._ticks = 0
+        self._pace = Pace()
+        self._writes_until_ms = 0.0
         self.calls = []
 
     @property
@@ -129,21 +135,35 @@ class Node:
     def start(self) -> None:
         """Open the disk, and go on from what is there."""
         self._reset()
+        self.backend.witness = partial(self.observer.committed, self)
         store = Store(self.backend, ENCODERS, slice_keys=7, backlog_events=self.backlog_events)
-        opened = open_on(store, self.region, new_cluster=False, place=self.address)
+        try:
+            opened = open_on(store, self.region, new_cluster=False, place=self.address)
+        except (CorruptRecord, StoreFull) as problem:
+            self._cannot_start(problem)
+            return
         self.driver = self._make_driver(opened)
         self.up, self.frozen = True, False
         self.world.note("started", self.name, self.head)
+        self.observer.started(self)
         if opened.installation is not None:
             self.settled = False
-            self._seed = opened.installation.seed
-            self._dial(self._seed)
+            self._wires.seek(opened.installation.seed)
         else:
             self.settled = True
-        self._tick(self._life)
+        self._wake()
+
+    def _cannot_start(self, problem: CorruptRecord | StoreFull) -> None:
+        """The process says why and ends. Where there is no room it is tried again."""
+        self.world.note("can't start", self.name, type(problem).__name__)
+        self.backend = self.backend.clone()
+        if isinstance(problem, CorruptRecord):
+            self.alarms.append(Alarm("CORRUPT_RECORD", str(problem), self.replica))
+        else:
+            self.world.after(RESTART_MS, lambda: None if self.up else self.start())
 
     def _make_driver(self, opened: Opened) -> Driver:
-        draw = self.world.random.getrandbits
+        draw = self._random.getrandbits
         installation, source = opened.installation, StoreSource(opened.store)
         kinds = frozenset(map(int, EntryKind))
         code = installation.invitation if installation else ""
@@ -155,41 +175,72 @@ class Node:
             source,
             opened.vector,
             opened.hlc,
-            Peering(me, opened.vector, opened.members, source, touched=opened.touched, installer=installer),
+            Peering(
+                me,
+                opened.vector,
+                opened.members,
+                source,
+                touched=opened.touched,
+                installer=installer,
+                rebalance=self.rebalance,
+            ),
             events_max=64,
             sweep_interval_ms=0,
-            clock=Clock(lambda: self.world.wall_ms, lambda: self.world.now_ms / 1000),
+            clock=self.clock.as_engine_clock(),
         )
 
     def crash(self) -> None:
         """Lose all but the disk."""
+        if self.up:
+            self.world.note("crashed", self.name)
+            self._end()
+
+    def stop(self) -> None:
+        """End as an operator would have it: what waits is answered, the checkpoints are written."""
         if not self.up:
             return
+        self.world.note("stopped", self.name)
+        jobs, inputs = self._jobs, self._inputs
+        for last in (lambda: self.driver.turn(jobs, inputs), self.driver.stop):
+            turn = self._guard(last)
+            if turn is None:
+                return
+            self._let_go(turn)
+        self._end()
+
+    def _end(self) -> None:
         self.up = False
-        self.world.note("crashed", self.name)
         self.backend = self.backend.crash()
-        for wire in [*self._wires.values()]:
-            self.network.close(wire.pipe, by=self)
-        self._wires.clear()
+        self.observer.ended(self)
+        self._wires.end()
 
     def freeze(self, duration_ms: float) -> None:
         """Do nothing for a while; what comes in meanwhile waits."""
         self.frozen = True
+        self.troubled_ms = max(self.troubled_ms, self.world.now_ms + duration_ms)
+        self.world.note("frozen", self.name, duration_ms)
         life = self._life
 
         def thaw() -> None:
             if life == self._life:
-                self.frozen = False
-                self._wake()
+                self.thaw()
 
         self.world.after(duration_ms, thaw)
+
+    def thaw(self) -> None:
+        """Go on."""
+        self.frozen = False
+        self._wake()
 
     # ---------------------------------------------------------------------------------------------- callers
 
     def ask(self, *commands: Command, wishes: Wishes = Wishes()) -> Call:  # noqa: B008 - immutable
         """A caller asks for this; see the call for what becomes of it."""
-        deadline = (self.world.now_ms + wishes.deadline_ms) / 1000 if wishes.deadline_ms else None
-        call = Call(commands, wishes, deadline)
+        deadline = self.clock.monotonic() + wishes.deadline_ms / 1000 if wishes.deadline_ms else None
+        return self.submit(Call(commands, wishes, deadline))
+
+    def submit(self, call: C) -> C:
+        """A caller hands in its call."""
         call.node = self.name
         self.calls.append(call)
         self._jobs.append(call)
@@ -199,92 +250,117 @@ class Node:
     # ------------------------------------------------------------------------------------------- connections
 
     def connected(self, pipe: Pipe) -> int:
-        self._links += 1
-        self._wires[self._links] = _Wire(pipe)
-        self._tell(Connected(self._links))
-        return self._links
+        link = self._wires.add(pipe)
+        self._tell(Connected(link))
+        return link
 
     def received(self, link: int, message: Message) -> None:
         if link in self._wires:
             self._tell(Received(link, message))
 
     def closed(self, link: int) -> None:
-        wire = self._wires.pop(link, None)
-        if wire is not None:
+        if self._wires.drop(link):
             self._tell(Closed(link))
-            self._dial_all()
+            self._wires.dial_all()
 
     def _tell(self, news: PeerInput) -> None:
         self._inputs.append(news)
         self._wake()
 
-    def _dial_all(self) -> None:
-        linked = {wire.peer for wire in self._wires.values()}
-        for peer, address in self._roster.items():
-            if self.replica < peer and peer not in linked and peer not in self._hung_up:
-                self._dial(address)
-        if self._seed and not self.settled and not linked - {0}:
-            self._dial(self._seed)
-
-    def _dial(self, address: str) -> None:
-        if address in self._dialling:
-            return
-        self._dialling.add(address)
-        life = self._life
-
-        def dial() -> None:
-            if life != self._life or not self.up:
-                return
-            self._dialling.discard(address)
-            other = self.find(address)
-            if other is not None and other.up and not self.frozen and self.network.connect(self, other):
-                return
-            self._dial_all()
-
-        self.world.after(self.world.random.uniform(*REDIAL_MS), dial)
-
     # ------------------------------------------------------------------------------------------------- turns
 
-    def _tick(self, life: int) -> None:
-        if life == self._life and self.up:
-            self._wake()
-            self.world.after(TICK_MS, lambda: self._tick(life))
+    def _plan_tick(self, *, idle: bool) -> None:
+        """Turn the driver again before long, sooner if it was busy, or if somebody's time is up."""
+        waiting = self.driver.waiting
+        until = waiting.next_until if waiting else None
+        pause_ms = self._pace.pause_ms(
+            idle=idle, until_ms=None if until is None else self.clock.until_ms(until)
+        )
+        self._ticks += 1
+        life, number = self._life, self._ticks
+
+        def tick() -> None:
+            if life == self._life and number == self._ticks:
+                self._wake()
+
+        self.world.after(pause_ms, tick)
 
     def _wake(self) -> None:
         if not self._due and self.up:
             self._due = True
             life = self._life
-            self.world.after(0.0, lambda: self._turn(life))
+            self.world.after(max(0.0, self._writes_until_ms - self.world.now_ms), lambda: self._turn(life))
 
     def _turn(self, life: int) -> None:
         if life != self._life or not self.up:
             return
         self._due = False
         if self.frozen:
+            self.network.bitten["pause"] += 1
             return
         jobs, self._jobs = self._jobs, []
         inputs, self._inputs = self._inputs, []
-        try:
-            turn = self.driver.turn(jobs, inputs)
-        except PowerLoss:
-            self.network.bitten["power"] += 1
-            self.crash()
+        commits = self.backend.commits
+        if self.backend.is_filled or self.backend.slow_ms:
+            self.troubled_ms = max(self.troubled_ms, self.world.now_ms + self.backend.slow_ms)
+        turn = self._guard(lambda: self.driver.turn(jobs, inputs))
+        if turn is None:
+            return
+        idle = not (jobs or inputs or turn.effects or turn.answers)
+        if idle and self._guard(lambda: self._pace.tidy(self.driver.store, self.world.now_ms)) is None:
             return
         self.watch(self, turn.answers)
+        self.observer.turned(self, turn)
+        committed = self.backend.commits > commits
+        if self.backend.slow_ms and committed:
+            self._let_go_late(turn, life)
+        else:
+            self._let_go(turn)
+        if self.driver.busy:
+            self._wake()
+        self._plan_tick(idle=not (committed or turn.effects or turn.answers))
+
+    def _guard(self, work: Callable[[], R]) -> R | None:
+        """What the engine's thread does. Its process ends when the power goes, when its disk breaks and when
+        it has a bug: None then."""
+        try:
+            return work()
+        except PowerLoss:
+            self.crash()
+        except StoreBroken:
+            self.network.bitten["sync_failure"] += 1
+            self.crash()
+        except Exception as bug:
+            self.world.note("failed", self.name, type(bug).__name__)
+            self.crash()
+            if not self.observer.failed(self, bug):
+                raise
+        return None
+
+    def _let_go_late(self, turn: Turn, life: int) -> None:
+        """The disk is slow: nothing leaves before it is done, and no other turn begins."""
+        self.network.bitten["disk_slow"] += 1
+        self._writes_until_ms = self.world.now_ms + self.backend.slow_ms
+
+        def let_go() -> None:
+            if life == self._life and self.up:
+                self._let_go(turn)
+
+        self.world.after(self.backend.slow_ms, let_go)
+
+    def _let_go(self, turn: Turn) -> None:
         for job, answer in turn.answers:
             self.world.note("answered", self.name, type(job).__name__, len(getattr(answer, "results", ())))
             job.deliver(answer)
-        self.calls = [call for call in self.calls if not call.done]
+        if turn.answers:
+            self.calls = [call for call in self.calls if not call.done]
         for effect in turn.effects:
             self._carry_out(effect)
-        if self.driver.busy:
-            self._wake()
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Send(link, message):
-                if link in self._wires:
-                    self.network.send(self._wires[link].pipe, self, message)
+                self._wires.send(link, message)
             case ReadLog(link, origin):
                 self._read(lambda reader: LogRead(link, origin, read_log(reader, effect)))
             case ReadChunk(link, table, after):
@@ -294,19 +370,17 @@ class Node:
                 close()
                 self._read(lambda _: Surveyed(then, found))
             case Linked(link, peer):
-                if link in self._wires:
-                    self._wires[link].peer = peer
+                self._wires.know(link, peer)
             case Close(link, reason, _, final):
                 if link in self._wires:
                     self.world.note("closes", self.name, reason)
-                    if final:
-                        self._hung_up.add(self._wires[link].peer)
-                    self.network.close(self._wires[link].pipe, by=self)
+                    self._wires.close(link, final=final)
             case Roster(peers):
-                self._roster = {replica: address for replica, _, address in peers if address}
-                self._dial_all()
+                self._wires.meet(peers)
             case Settled():
                 self.settled = True
+                self.world.note("settled", self.name)
+                self.observer.settled(self)
             case Alarm():
                 self.world.note("alarm", self.name, effect.reason)
                 self.alarms.append(effect)
@@ -317,7 +391,11 @@ class Node:
         def work() -> None:
             if life == self._life and self.up:
                 with self.driver.store.read() as reader:
-                    found = read(reader)
+                    try:
+                        found = read(reader)
+                    except CorruptRecord as rot:
+                        self.world.note("rotten", self.name, rot.key)
+                        return
                 self._tell(found)
 
-        self.world.after(self.world.random.uniform(*READ_MS), work)
+        self.world.after(self._random.uniform(*READ_MS), work)

@@ -46,3 +46,23 @@ def test_what_is_no_rate_is_passed_over(rate):
     balancer.missed(KEYS[0], 1, 0)
     assert balancer.plan(members, [2], 1_000) is None
     assert set(balancer.rates(KEYS[0], 0)) == {1}
+
+
+def test_who_tells_fewer_items_than_it_may_knows_of_no_others():
+    """A node that started anew told nothing of an item any more; its peers went by its old rate, it by none,
+    and each sent the other tokens again and again (the simulator, seed 53)."""
+    balancer = Balancer(1, lambda _: EMPTY_STOCK)
+    balancer.hear(2, (Demand(KEYS[0], 5.0), Demand(KEYS[1], 3.0)), 0)
+    balancer.hear(2, (Demand(KEYS[1], 3.0),), 0)
+    assert balancer.rates(KEYS[0], 0) == {1: 0.0}
+    assert balancer.rates(KEYS[1], 0) == {1: 0.0, 2: 3.0}
+
+
+def test_who_tells_as_much_as_it_may_knows_of_more():
+    balancer = Balancer(1, lambda _: EMPTY_STOCK)
+    many = tuple(Demand(f"other-{number}\0".encode(), 1.0) for number in range(balancing.TOLD_ITEMS))
+    balancer.hear(2, (Demand(KEYS[0], 5.0),), 0)
+    balancer.hear(2, many, 0)
+    assert balancer.rates(KEYS[0], 0) == {1: 0.0, 2: 5.0}
+    balancer.hear(2, many[1:], 0)
+    assert balancer.rates(KEYS[0], 0) == {1: 0.0}

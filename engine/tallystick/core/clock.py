@@ -79,7 +79,7 @@ def join_vectors(left: Vector, right: Vector) -> dict[int, Head]:
     joined = dict(left)
     for replica, head in right.items():
         mine = joined.get(replica)
-        if mine is None or (head.seq, _inverse(head.digest)) > (mine.seq, _inverse(mine.digest)):
+        if mine is None or head.seq > mine.seq or (head.seq == mine.seq and head.digest < mine.digest):
             joined[replica] = head
     return joined
 
@@ -89,7 +89,3 @@ def forks(left: Vector, right: Vector) -> Iterable[int]:
     return (
         r for r, head in left.items() if (o := right.get(r)) and o.seq == head.seq and o.digest != head.digest
     )
-
-
-def _inverse(digest: bytes) -> bytes:
-    return bytes(255 - byte for byte in digest)

@@ -16,13 +16,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import islice
 from zlib import crc32
 
 BUCKETS = 4_096
 PAIR_BYTES = 32
 MODULUS = 1 << 128
 _MASK = MODULUS - 1
+_ZERO = bytes(16)
+_ZERO_PAIR = bytes(PAIR_BYTES)
+"""Of a bucket that nothing has touched: nothing is in it."""
 _SEEDS = tuple(crc32(bytes((kind,))) for kind in range(256))
 _PREFIX = struct.Struct(">BH").pack
 
@@ -69,7 +71,7 @@ class Digests:
 
     def pack_touched(self) -> bytes:
         """The first sums alone, to be kept and sent: unlike the second they can't be counted anew."""
-        return b"".join((each & _MASK).to_bytes(16) for each in self.touched)
+        return b"".join([(each & _MASK).to_bytes(16) if each else _ZERO for each in self.touched])
 
     def touched_in(self, bucket: int) -> bytes:
         """The first sum of one bucket."""
@@ -77,10 +79,12 @@ class Digests:
 
     def pairs(self, first: int, count: int) -> bytes:
         """Both sums of `count` buckets from the first on."""
-        both = zip(self.touched, self.held, strict=True)
+        both = zip(self.touched[first : first + count], self.held[first : first + count], strict=True)
         return b"".join(
-            (touched & _MASK).to_bytes(16) + (held & _MASK).to_bytes(16)
-            for touched, held in islice(both, first, first + count)
+            [
+                ((touched & _MASK) << 128 | held & _MASK).to_bytes(PAIR_BYTES) if touched else _ZERO_PAIR
+                for touched, held in both
+            ]
         )
 
     def root(self) -> bytes:

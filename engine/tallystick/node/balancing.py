@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from itertools import islice
 
 from tallystick.core.members import Member, MemberState
@@ -42,6 +43,8 @@ class Balancer:
         self._weights = dict(weights or {})
         self._meter = DemandMeter()
         self._heard: dict[bytes, dict[int, tuple[float, int]]] = {}
+        self._told: dict[int, AbstractSet[bytes]] = {}
+        """By peer: items whose demand it told, and that it may know still."""
         self._changed: dict[bytes, None] = {}
         self._looked_ms = 0
         self._contenders: set[bytes] = set()
@@ -84,8 +87,9 @@ class Balancer:
         self._contenders = {key for key, _ in busiest}
         return tuple(Demand(key, rate) for key, rate in busiest)
 
-    def hear(self, peer: int, demands: Iterable[Demand], now_ms: int) -> None:
+    def hear(self, peer: int, demands: Sequence[Demand], now_ms: int) -> None:
         """What is asked for most at a peer. What is no rate is passed over: no policy could weigh it."""
+        self._forget_of(peer, demands)
         for demand in demands:
             if not 0 <= demand.units_per_s < math.inf:
                 continue
@@ -96,6 +100,18 @@ class Balancer:
                 known = self._heard[demand.key] = {}
             known[peer] = (demand.units_per_s, now_ms)
             self.changed(demand.key)
+
+    def _forget_of(self, peer: int, demands: Sequence[Demand]) -> None:
+        """Who tells fewer items than it may knows of no others: it has started anew, perhaps. While each side
+        went by another rate of the same node, both sent tokens to each other again and again."""
+        told = {demand.key for demand in demands}
+        gone: AbstractSet[bytes] = self._told.get(peer, frozenset()) - told
+        if len(demands) < TOLD_ITEMS:
+            for key in gone:
+                if self._heard.get(key, {}).pop(peer, None):
+                    self.changed(key)
+            gone = frozenset()
+        self._told[peer] = gone | told
 
     def rates(self, key: bytes, now_ms: int) -> dict[int, float]:
         """Units a second that each member sells of an item, as far as known."""

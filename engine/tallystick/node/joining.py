@@ -27,16 +27,16 @@ def join_frame(frame: Frame, view: View, me: int) -> Unjoinable | None:
     try:
         for place, entries in enumerate(decode_events(frame)):
             for skipped in apply_entries(frame.dot(place), entries, view, me):
-                log.error("an entry was skipped", event=str(frame.dot(place)), problem=skipped.problem)
+                log.error("an entry was skipped", dot=str(frame.dot(place)), problem=skipped.problem)
     except FrameError as problem:
         # Judged from the frame's bytes alone, so everybody passes over the same.
-        log.error("a frame says nothing", event=str(frame.dot(0)), problem=str(problem))
+        log.error("a frame says nothing", dot=str(frame.dot(0)), problem=str(problem))
     except UnknownKind as problem:
         return Unjoinable("UPGRADE_REQUIRED", f"{problem}: upgrade this node")
     except StoreBroken:
         raise
     except Exception as bug:
-        log.exception("a frame could not be applied", event=str(frame.dot(0)))
+        log.exception("a frame could not be applied", dot=str(frame.dot(0)))
         text = f"applying event {frame.dot(0)} failed: {bug!r}; the log says more"
         return Unjoinable("QUARANTINED", text)
     view.touches += touches_of(frame.digest, view.names)

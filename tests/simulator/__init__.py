@@ -1,0 +1,1 @@
+"""The simulator: its checkers, its runs, and what they have found."""
