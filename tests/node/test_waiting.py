@@ -59,8 +59,8 @@ def test_an_order_is_answered_before_its_deadline():
 
 
 def test_an_order_that_was_given_up_is_not_placed_when_tokens_come():
-    """Its caller's next attempt may have been refused meanwhile: he takes it for certain that there is no such
-    order."""
+    """Its caller's next attempt may have been refused meanwhile: he takes it for certain that there is no
+    such order."""
     now = [100.0]
     driver = make_driver(open_memory(MemoryBackend()), Clock(), monotonic=lambda: now[0])
     driver.turn([Placing(Found("eu"))], [])

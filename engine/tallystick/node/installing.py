@@ -32,8 +32,8 @@ from tallystick.store.port import Rows, Table
 log = structlog.get_logger("installing")
 
 ANSWER_MS = 2_000
-"""A peer that sends no rows for so long is not waited for: another is asked. Over a thin line rows take longer:
-each time that nobody was quick enough, all have twice as long, up to ANSWER_MS_MAX."""
+"""A peer that sends no rows for so long is not waited for: another is asked. Over a thin line rows take
+longer: each time that nobody was quick enough, all have twice as long, up to ANSWER_MS_MAX."""
 ANSWER_MS_MAX = 60_000
 
 

@@ -27,8 +27,8 @@ from tallystick.core.replication.messages import Ack, Frames, Goodbye, Hello, Me
 
 READ_BYTES = 256 << 10
 MESSAGE_BYTES = 256 << 10
-"""A peer hears nothing of us while one message is on its way, and takes a link for dead that is silent: over a
-thin line small ones keep it alive."""
+"""A peer hears nothing of us while one message is on its way, and takes a link for dead that is silent: over
+a thin line small ones keep it alive."""
 ACK_MS = 5
 """Acknowledgements of one link are at least this far apart."""
 HEARTBEAT_MS = 1_000
