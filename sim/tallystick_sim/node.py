@@ -394,8 +394,7 @@ class Node:
                     try:
                         found = read(reader)
                     except CorruptRecord as rot:
-                        self.world.note("rotten", self.name, rot.key)
-                        return
+                        return self.world.note("rotten", self.name, rot.key)
                 self._tell(found)
 
         self.world.after(self._random.uniform(*READ_MS), work)

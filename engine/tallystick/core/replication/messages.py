@@ -114,7 +114,7 @@ class SnapshotRequest(NamedTuple):
 
 class SnapshotChunk(NamedTuple):
     """Rows (key, payload) of a table `after` the key that was asked for, and the vector at which they were
-    read. `last`: of its table. The first one of all says what touched the digests' buckets up to its vector."""
+    read. `last`: of its table. The first of all says what touched the digests' buckets up to its vector."""
 
     table: str
     rows: tuple[tuple[bytes, bytes], ...]
