@@ -392,9 +392,8 @@ class Node:
             if life == self._life and self.up:
                 with self.driver.store.read() as reader:
                     try:
-                        found = read(reader)
+                        self._tell(read(reader))
                     except CorruptRecord as rot:
-                        return self.world.note("rotten", self.name, rot.key)
-                self._tell(found)
+                        self.world.note("rotten", self.name, rot.key)
 
         self.world.after(self._random.uniform(*READ_MS), work)
