@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from tallystick.cli.exit_codes import ExitCode
 from tallystick.cli.main import tally
 from tallystick_sim import run as running
+from tallystick_sim.oracle.jury import Violation
 from tallystick_sim.run import Result
 
 SHORT = "habits = ['even']\n[size]\nnodes = 2\nseconds = 12\norders = 6\nfaults = 1\nhealing = 5\n"
@@ -45,7 +46,7 @@ def test_a_batch_for_people_and_several_at_once(scenario):
 
 
 def test_a_broken_promise_is_told_and_ends_with_a_code(scenario, monkeypatch):
-    broken = running.Violation("ends", "call 1 was never answered", 7.0)
+    broken = Violation("ends", "call 1 was never answered", 7.0)
     run_plan = running.run_plan
 
     def breaks(*arguments, **options) -> Result:
