@@ -279,11 +279,9 @@ class Node:
         self._ticks += 1
         life, number = self._life, self._ticks
 
-        def tick() -> None:
-            if life == self._life and number == self._ticks:
-                self._wake()
-
-        self.world.after(pause_ms, tick)
+        self.world.after(
+            pause_ms, lambda: self._wake() if (life, number) == (self._life, self._ticks) else None
+        )
 
     def _wake(self) -> None:
         if not self._due and self.up:

@@ -116,6 +116,9 @@ class Proof:
         if not self.counted or not theirs or not 0 <= first < BUCKETS:
             return []
         ours = self.pairs(first, len(theirs) // PAIR_BYTES)
+        if ours == theirs:
+            self.agreed_ms[peer] = now_ms
+            return []
         compared = [*differing(ours, theirs)]
         wrong = [Finding(peer, first + place) for place, differs in compared if differs]
         if compared and not wrong:
