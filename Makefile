@@ -15,7 +15,7 @@ ifneq ($(shell cat $(STAMP) 2>/dev/null),$(CURDIR))
 .PHONY: $(STAMP)
 endif
 
-.PHONY: help install demo test check lint types contract tidy proto baseline lock bench clean
+.PHONY: help install demo test check lint types contract tidy proto baseline lock sim bench clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ lock: install ## Write requirements.lock from pyproject.toml (LOCKFLAGS=--upgrad
 		--all-extras --group dev --no-config --custom-compile-command "make lock" $(LOCKFLAGS) \
 		--output-file requirements.lock pyproject.toml
 	@echo "wrote requirements.lock"
+
+sim: install ## Walk every interleaving of small worlds, the large ones too
+	@$(BIN)/tally sim exhaustive --large
 
 bench: install ## Run the benchmarks
 	@$(BIN)/python -m benchmarks

@@ -53,6 +53,12 @@ def _demo() -> click.Command:
     return demo
 
 
+def _sim() -> click.Command:
+    from tallystick.cli.sim import sim
+
+    return sim
+
+
 COMMANDS = (
     Lazy("node", "Start a node, or ask how one is.", _node),
     Lazy("cluster", "See how nodes are connected, and let new ones in.", _cluster),
@@ -60,6 +66,7 @@ COMMANDS = (
     Lazy("order", "Place, pay, confirm, change, cancel and read orders.", _order),
     Lazy("import-orders", "Feed a shop's invoices to a node, and audit the outcome.", _import_orders),
     Lazy("demo", "See what it does, in a minute, with nodes of its own.", _demo),
+    Lazy("sim", "Try the engine in worlds of its own, in virtual time.", _sim),
 )
 
 
