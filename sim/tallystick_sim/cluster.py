@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tallystick.core.invitations import invite
 from tallystick.core.replica.commands import Command, Found
+from tallystick.node.balancing import OFF
 from tallystick.store.memory import Fault, MemoryBackend
 from tallystick_sim.calls import Call, Wishes
 from tallystick_sim.network import CALM, Network, Weather
@@ -22,12 +23,23 @@ class Cluster:
     """All nodes, by name from 0. The founder is 0."""
 
     def __init__(
-        self, seed: int, weather: Weather = CALM, *, watch: Watch = ignore, swapped: bool = False
+        self,
+        seed: int,
+        weather: Weather = CALM,
+        *,
+        watch: Watch = ignore,
+        swapped: bool = False,
+        regions: Sequence[str] = REGIONS,
+        rebalance: str = OFF,
+        weights: Mapping[str, int] | None = None,
     ) -> None:
         self.world = World(seed)
         self.network = Network(self.world, weather)
         self.nodes: list[Node] = []
         self._watch = watch
+        self._regions = regions
+        self._rebalance = rebalance
+        self._weights = dict(weights or {})
         self._swapped = swapped
         """Whether ids fall with names: who dials whom, and who gives way to whom, is by id."""
         founder = self._add()
@@ -69,8 +81,9 @@ class Cluster:
     def _add(self) -> Node:
         name = len(self.nodes)
         replica = 1_000 - name if self._swapped else 100 + name
-        node = Node(self.world, self.network, name, replica, REGIONS[name % len(REGIONS)], self._at)
-        node.watch = self._watch
+        region = self._regions[name % len(self._regions)]
+        node = Node(self.world, self.network, name, replica, region, self._at)
+        node.watch, node.rebalance, node.weights = self._watch, self._rebalance, self._weights
         self.nodes.append(node)
         return node
 

@@ -70,6 +70,8 @@ class Network:
         self.pipes: list[Pipe] = []
         self.cut: set[tuple[int, int]] = set()
         """Directions, by the names of their ends, in which nothing arrives."""
+        self.roads: dict[tuple[int, int], float] = {}
+        """How long the way is in each direction, in milliseconds, beside what the weather adds."""
         self.bitten: Counter[str] = Counter()
         """How often each fault happened: one that never did proves nothing."""
         self.sent: Counter[str] = Counter()
@@ -118,7 +120,8 @@ class Network:
         pipe.open = False
         self.pipes.remove(pipe)
         for side, end in enumerate(pipe.ends):
-            delay = 0.0 if end is by else max(self._delay(), pipe.last_ms[side] - self.world.now_ms)
+            delay = self._delay(pipe.ends[1 - side], end)
+            delay = 0.0 if end is by else max(delay, pipe.last_ms[side] - self.world.now_ms)
             self.world.after(delay, lambda end=end, side=side: end.closed(pipe.links[side]))  # type: ignore[misc]
 
     # ----------------------------------------------------------------------------------------------- messages
@@ -152,7 +155,7 @@ class Network:
     def _deliver(self, pipe: Pipe, sender: End, message: Message, *, ordered: bool) -> None:
         side = 1 - pipe.side(sender)
         receiver = pipe.ends[side]
-        at = self.world.now_ms + self._delay()
+        at = self.world.now_ms + self._delay(sender, receiver)
         if ordered:
             at = pipe.last_ms[side] = max(at, pipe.last_ms[side])
 
@@ -164,8 +167,9 @@ class Network:
 
         self.world.after(at - self.world.now_ms, arrive)
 
-    def _delay(self) -> float:
-        return self.world.random.uniform(*self.weather.delay_ms)
+    def _delay(self, sender: End, receiver: End) -> float:
+        road = self.roads.get((sender.name, receiver.name), 0.0)
+        return road + self.world.random.uniform(*self.weather.delay_ms)
 
 
 def describe(message: Message) -> str:

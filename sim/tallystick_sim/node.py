@@ -6,7 +6,7 @@ It is the twin of the engine's thread and of `rpc.links`: it turns the driver wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from tallystick.core.replication.effects import (
     Survey,
 )
 from tallystick.core.replication.messages import Me, Message
+from tallystick.node.balancing import OFF
 from tallystick.node.driver import Clock, Driver
 from tallystick.node.identity import Identity, identity_rows
 from tallystick.node.inputs import ChunkRead, Closed, Connected, LogRead, PeerInput, Received, Surveyed
@@ -80,6 +81,9 @@ class Node:
     """Who answers at an address."""
     backend: MemoryBackend = field(default_factory=MemoryBackend)
     backlog_events: int = 200
+    tick_ms: float = TICK_MS
+    rebalance: str = OFF
+    weights: Mapping[str, int] = field(default_factory=dict)
     up: bool = False
     frozen: bool = False
     settled: bool = False
@@ -155,7 +159,13 @@ class Node:
             source,
             opened.vector,
             opened.hlc,
-            Peering(me, opened.vector, opened.members, source, touched=opened.touched, installer=installer),
+            Peering(
+                *(me, opened.vector, opened.members, source),
+                touched=opened.touched,
+                installer=installer,
+                rebalance=self.rebalance,
+                weights=self.weights,
+            ),
             events_max=64,
             sweep_interval_ms=0,
             clock=Clock(lambda: self.world.wall_ms, lambda: self.world.now_ms / 1000),
@@ -248,7 +258,7 @@ class Node:
     def _tick(self, life: int) -> None:
         if life == self._life and self.up:
             self._wake()
-            self.world.after(TICK_MS, lambda: self._tick(life))
+            self.world.after(self.tick_ms, lambda: self._tick(life))
 
     def _wake(self) -> None:
         if not self._due and self.up:

@@ -13,7 +13,16 @@ def _exhaustive() -> click.Command:
     return exhaustive
 
 
-COMMANDS = (Lazy("exhaustive", "Walk every interleaving of small worlds.", _exhaustive),)
+def _what_if() -> click.Command:
+    from tallystick.cli.sim_what_if import what_if
+
+    return what_if
+
+
+COMMANDS = (
+    Lazy("exhaustive", "Walk every interleaving of small worlds.", _exhaustive),
+    Lazy("what-if", "Play a sale under each policy, and compare.", _what_if),
+)
 
 
 @click.group(cls=LazyGroup, table=COMMANDS)

@@ -145,12 +145,9 @@ def overbook(limit: int, at: int, name: str) -> Deed:
 
 WORLDS: Mapping[str, World] = {
     "transfers": World(
-        "three units, two nodes that sell, hold and give: each grant may be asked for twice",
+        "three units, two nodes that sell, hold and give to each other",
         {EU: 2, US: 1},
-        (
-            *(sell("a", 2, EU, US), hold("b", 1, US), cancel("b", US)),
-            *(grant(US, 2, EU, times=2), grant(EU, 1, US, times=2)),
-        ),
+        (sell("a", 2, EU, US), hold("b", 1, US), cancel("b", US), grant(US, 2, EU), grant(EU, 1, US)),
         repeated=True,
     ),
     "moves": World(
@@ -196,18 +193,17 @@ WORLDS: Mapping[str, World] = {
         late=True,
     ),
     "three-rivals": World(
-        "one id is held at three nodes, and its holds may end",
+        "one id is sold at three nodes",
         {EU: 1, US: 1, AP: 1},
-        (hold("o", 1, EU, US, AP, times=3),),
+        (sell("o", 1, EU, US, AP, times=3),),
         prompt=True,
-        late=True,
     ),
     "shrinkage": World(
         "a node that is sold out finds units missing; others free theirs, and sell",
         {EU: 1, US: 2},
         (
             *(sell("a", 1, EU), sell("b", 1, US), missing(1, EU)),
-            *(cancel("a", EU), cancel("b", EU, US)),
+            *(cancel("a", EU), cancel("b", US)),
         ),
     ),
     "overbooking": World(
@@ -219,10 +215,10 @@ WORLDS: Mapping[str, World] = {
         ),
     ),
     "crashes": World(
-        "two crashes, two deeds in a commit, callers who try again, frames that overtake others",
+        "a crash, two deeds in a commit, callers who try again, frames that overtake others",
         {EU: 2, US: 0},
         (hold("a", 1, EU, US, times=2), grant(US, 1, EU), cancel("a", EU, times=2)),
-        crashes=2,
+        crashes=1,
         commits=2,
         disorder=True,
         repeated=True,
@@ -257,6 +253,23 @@ WORLDS: Mapping[str, World] = {
             *(missing(1, EU), cancel("b", US), cancel("c", AP)),
         ),
         prompt=True,
+        large=True,
+    ),
+    "transfers-repeated": World(
+        "as transfers, but each grant may be asked for twice",
+        {EU: 2, US: 1},
+        (
+            *(sell("a", 2, EU, US), hold("b", 1, US), cancel("b", US)),
+            *(grant(US, 2, EU, times=2), grant(EU, 1, US, times=2)),
+        ),
+        large=True,
+    ),
+    "three-rivals-held": World(
+        "one id is held at three nodes, and its holds may end",
+        {EU: 1, US: 1, AP: 1},
+        (hold("o", 1, EU, US, AP, times=3),),
+        prompt=True,
+        late=True,
         large=True,
     ),
 }
