@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tallystick.core.invitations import invite
 from tallystick.core.replica.commands import Command, Found
-from tallystick.node.balancing import OFF
 from tallystick.store.memory import Fault, MemoryBackend
 from tallystick_sim.calls import Call, Wishes
-from tallystick_sim.network import CALM, Network, Weather
+from tallystick_sim.network import CALM, Network, Weather, nowhere
 from tallystick_sim.node import CLUSTER, Node, Watch, ignore
 from tallystick_sim.world import STARTED_MS, World
 
@@ -20,7 +19,7 @@ QUIET_MS = 60_000.0
 
 
 class Cluster:
-    """All nodes, by name from 0. The founder is 0."""
+    """All nodes, by name from 0. The founder is 0. `prepare` is shown each node before it starts."""
 
     def __init__(
         self,
@@ -30,18 +29,17 @@ class Cluster:
         watch: Watch = ignore,
         swapped: bool = False,
         regions: Sequence[str] = REGIONS,
-        rebalance: str = OFF,
-        weights: Mapping[str, int] | None = None,
+        distance_ms: Callable[[int, int], float] = nowhere,
+        prepare: Callable[[Node], None] = lambda _: None,
     ) -> None:
         self.world = World(seed)
-        self.network = Network(self.world, weather)
+        self.network = Network(self.world, weather, distance_ms)
         self.nodes: list[Node] = []
         self._watch = watch
-        self._regions = regions
-        self._rebalance = rebalance
-        self._weights = dict(weights or {})
         self._swapped = swapped
         """Whether ids fall with names: who dials whom, and who gives way to whom, is by id."""
+        self._regions = regions
+        self._prepare = prepare
         founder = self._add()
         founder.create()
         founder.start()
@@ -83,7 +81,8 @@ class Cluster:
         replica = 1_000 - name if self._swapped else 100 + name
         region = self._regions[name % len(self._regions)]
         node = Node(self.world, self.network, name, replica, region, self._at)
-        node.watch, node.rebalance, node.weights = self._watch, self._rebalance, self._weights
+        node.watch = self._watch
+        self._prepare(node)
         self.nodes.append(node)
         return node
 

@@ -8,6 +8,7 @@ direction is cut nothing arrives, and nobody is told; a connection that was cut 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -30,6 +31,11 @@ class Weather:
 
 
 CALM = Weather()
+
+
+def nowhere(_from: int, _to: int) -> float:
+    """Every place is here."""
+    return 0.0
 
 
 class End(Protocol):
@@ -62,20 +68,21 @@ class Pipe:
 
 
 class Network:
-    """All connections of a world."""
+    """All connections of a world. `distance_ms` is how long light takes from one node to another."""
 
-    def __init__(self, world: World, weather: Weather = CALM) -> None:
+    def __init__(
+        self, world: World, weather: Weather = CALM, distance_ms: Callable[[int, int], float] = nowhere
+    ) -> None:
         self.world = world
         self.weather = weather
         self.pipes: list[Pipe] = []
         self.cut: set[tuple[int, int]] = set()
         """Directions, by the names of their ends, in which nothing arrives."""
-        self.roads: dict[tuple[int, int], float] = {}
-        """How long the way is in each direction, in milliseconds, beside what the weather adds."""
         self.bitten: Counter[str] = Counter()
         """How often each fault happened: one that never did proves nothing."""
         self.sent: Counter[str] = Counter()
         """Messages by kind."""
+        self._distance_ms = distance_ms
 
     # ------------------------------------------------------------------------------------------------- faults
 
@@ -120,8 +127,8 @@ class Network:
         pipe.open = False
         self.pipes.remove(pipe)
         for side, end in enumerate(pipe.ends):
-            delay = self._delay(pipe.ends[1 - side], end)
-            delay = 0.0 if end is by else max(delay, pipe.last_ms[side] - self.world.now_ms)
+            delay = max(self._delay(pipe.ends[1 - side], end), pipe.last_ms[side] - self.world.now_ms)
+            delay = 0.0 if end is by else delay
             self.world.after(delay, lambda end=end, side=side: end.closed(pipe.links[side]))  # type: ignore[misc]
 
     # ----------------------------------------------------------------------------------------------- messages
@@ -168,8 +175,8 @@ class Network:
         self.world.after(at - self.world.now_ms, arrive)
 
     def _delay(self, sender: End, receiver: End) -> float:
-        road = self.roads.get((sender.name, receiver.name), 0.0)
-        return road + self.world.random.uniform(*self.weather.delay_ms)
+        distance = self._distance_ms(sender.name, receiver.name)
+        return distance + self.world.random.uniform(*self.weather.delay_ms)
 
 
 def describe(message: Message) -> str:

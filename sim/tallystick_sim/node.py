@@ -81,9 +81,9 @@ class Node:
     """Who answers at an address."""
     backend: MemoryBackend = field(default_factory=MemoryBackend)
     backlog_events: int = 200
-    tick_ms: float = TICK_MS
     rebalance: str = OFF
     weights: Mapping[str, int] = field(default_factory=dict)
+    """By region, for the policy of that name."""
     up: bool = False
     frozen: bool = False
     settled: bool = False
@@ -258,7 +258,7 @@ class Node:
     def _tick(self, life: int) -> None:
         if life == self._life and self.up:
             self._wake()
-            self.world.after(self.tick_ms, lambda: self._tick(life))
+            self.world.after(TICK_MS, lambda: self._tick(life))
 
     def _wake(self) -> None:
         if not self._due and self.up:

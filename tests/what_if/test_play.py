@@ -93,7 +93,7 @@ def test_what_lies_beyond_a_cut_is_told_apart():
 
 def test_a_false_refusal_is_found(monkeypatch):
     """An engine that never asks its peers refuses what it could have had."""
-    monkeypatch.setattr("tallystick.node.asking.AskDesk.ask_for", lambda self, shortages, now_ms: {})
+    monkeypatch.setattr("tallystick.node.asking.AskDesk.ask_for", lambda self, shortages, now_ms: None)
     regions = question().regions
     found = played(question(units=200, regions=(replace(regions[0], share=0), regions[1])))
     assert found.sold[0] == 0

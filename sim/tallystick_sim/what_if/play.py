@@ -19,16 +19,16 @@ from tallystick.core.replica.keys import stock_key
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.stock.rights import Stock, join_stock, rights
 from tallystick.node.source import StoreSource
+from tallystick_sim.calls import Call, Wishes
 from tallystick_sim.cluster import Cluster
 from tallystick_sim.network import Weather
-from tallystick_sim.node import Call, Node, Wishes
+from tallystick_sim.node import Node
 from tallystick_sim.what_if.question import Cut, Question, spans
 
 SKU = "ITEM"
 KEY = stock_key(SKU, "")
 SAMPLES = 240
 """How often in a sale everybody's tokens are looked at."""
-TICK_MS = 50.0
 _MINUTE_MS = 60_000.0
 _JITTER_MS = (0.5, 3.0)
 
@@ -94,16 +94,15 @@ class _Sale:
     def __init__(self, question: Question, policy: str) -> None:
         self._question = question
         self._policy = policy
-        weights = {region.name: region.weight for region in question.regions}
+        self._roads_ms = roads_ms(question)
         self._cluster = Cluster(
             question.seed,
             Weather(delay_ms=_JITTER_MS),
             regions=question.names,
-            rebalance=policy,
-            weights=weights,
+            distance_ms=lambda a, b: self._roads_ms.get((a, b), question.delay_ms),
+            prepare=self._prepare,
         )
         self._world = self._cluster.world
-        self._pave()
         self._cluster.grow(len(question.regions))
         self._nodes = self._cluster.nodes
         self._calls: list[tuple[Arrival, Call]] = []
@@ -113,7 +112,6 @@ class _Sale:
         self._samples: list[Sample] = []
         self._began_ms = 0.0
         for node in self._nodes:
-            node.tick_ms = TICK_MS
             node.watch = self._watch
 
     def run(self) -> Played:
@@ -134,15 +132,9 @@ class _Sale:
 
     # --------------------------------------------------------------------------------------------- the world
 
-    def _pave(self) -> None:
-        question = self._question
-        places = {name: place for place, name in enumerate(question.names)}
-        roads = self._cluster.network.roads
-        for a in range(len(places)):
-            roads.update({(a, b): question.delay_ms for b in range(len(places)) if a != b})
-        for delay in question.delay:
-            a, b = (places[name] for name in delay.between)
-            roads[a, b] = roads[b, a] = delay.ms
+    def _prepare(self, node: Node) -> None:
+        node.rebalance = self._policy
+        node.weights = {region.name: region.weight for region in self._question.regions}
 
     def _receive(self) -> None:
         """The goods come in at the first region; their tokens are shared before anybody asks for any."""
@@ -195,7 +187,7 @@ class _Sale:
         reach = [
             node
             for node in self._nodes
-            if node.name == region or not {(node.name, region), (region, node.name)} & cut
+            if node.name == region or not ((node.name, region) in cut or (region, node.name) in cut)
         ]
         near, all_ = left_among(reach), left_among(self._nodes)
         return Refusal(self._now_ms, region, units, near >= units, near < units <= all_)
@@ -229,6 +221,15 @@ class _Sale:
             moved=sum(units for row in rows for _, units in row.moved),
             samples=tuple(self._samples),
         )
+
+
+def roads_ms(question: Question) -> dict[tuple[int, int], float]:
+    """How long the way is in each direction of which the question says so."""
+    roads: dict[tuple[int, int], float] = {}
+    for delay in question.delay:
+        a, b = map(question.names.index, delay.between)
+        roads[a, b] = roads[b, a] = delay.ms
+    return roads
 
 
 def sides(names: Sequence[str], cut: Cut) -> tuple[set[int], set[int]]:
