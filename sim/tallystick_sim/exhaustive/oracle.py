@@ -163,9 +163,9 @@ def check_ledger(state: State) -> Iterator[str]:
 def check_ending(order_id: str, record: OrderRecord) -> Iterator[str]:
     """What an order must be when everybody knows everything: one that stands, as its callers wished."""
     tales = {claim.dot: tell(claim, record.decisions).states for claim in record.claims}
-    bodies = {bytes(claim.placed.body): [] for claim in record.claims}  # type: dict[bytes, list[Claim]]
+    bodies: dict[bytes, list[Claim]] = {}
     for claim in record.claims:
-        bodies[bytes(claim.placed.body)].append(claim)
+        bodies.setdefault(bytes(claim.placed.body), []).append(claim)
     for body, claims in bodies.items():
         standing = [claim for claim in claims if tales[claim.dot][-1] != "duplicate"]
         if len(standing) != 1:
@@ -222,9 +222,7 @@ def check_refusal(node: Node, state: State, command: Command, refusal: errors.Re
     right = False
     match refusal:
         case errors.InsufficientStock():
-            for short in refusal.shortages:
-                rows = rows_of(state).get(f"{short.sku}\0{short.location}".encode(), {})
-                right = short.available_here == rights_of(rows, node.id) < short.asked
+            right = all(_is_short(node, state, short) for short in refusal.shortages)
         case errors.NotFound():
             right = not record.claims
         case errors.WrongState():
@@ -236,6 +234,11 @@ def check_refusal(node: Node, state: State, command: Command, refusal: errors.Re
             right = isinstance(command, PlaceOrder) and bool(bodies) and command.body not in bodies
     if not right:
         yield f"{who} refuses {type(command).__name__}, and need not: {refusal.message}"
+
+
+def _is_short(node: Node, state: State, short: errors.Shortage) -> bool:
+    rows = rows_of(state).get(f"{short.sku}\0{short.location}".encode(), {})
+    return short.available_here == rights_of(rows, node.id) < short.asked
 
 
 def tell_node(node: Node, state: State) -> str:
