@@ -28,7 +28,6 @@ class Cluster:
         *,
         watch: Watch = ignore,
         swapped: bool = False,
-        regions: Sequence[str] = REGIONS,
         distance_ms: Callable[[int, int], float] = nowhere,
         prepare: Callable[[Node], None] = lambda _: None,
     ) -> None:
@@ -38,7 +37,6 @@ class Cluster:
         self._watch = watch
         self._swapped = swapped
         """Whether ids fall with names: who dials whom, and who gives way to whom, is by id."""
-        self._regions = regions
         self._prepare = prepare
         founder = self._add()
         founder.create()
@@ -79,8 +77,7 @@ class Cluster:
     def _add(self) -> Node:
         name = len(self.nodes)
         replica = 1_000 - name if self._swapped else 100 + name
-        region = self._regions[name % len(self._regions)]
-        node = Node(self.world, self.network, name, replica, region, self._at)
+        node = Node(self.world, self.network, name, replica, REGIONS[name % len(REGIONS)], self._at)
         node.watch = self._watch
         self._prepare(node)
         self.nodes.append(node)

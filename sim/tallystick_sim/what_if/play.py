@@ -98,7 +98,6 @@ class _Sale:
         self._cluster = Cluster(
             question.seed,
             Weather(delay_ms=_JITTER_MS),
-            regions=question.names,
             distance_ms=lambda a, b: self._roads_ms.get((a, b), question.delay_ms),
             prepare=self._prepare,
         )
@@ -133,6 +132,7 @@ class _Sale:
     # --------------------------------------------------------------------------------------------- the world
 
     def _prepare(self, node: Node) -> None:
+        node.region = self._question.names[node.name]
         node.rebalance = self._policy
         node.weights = {region.name: region.weight for region in self._question.regions}
 
