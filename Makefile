@@ -61,8 +61,9 @@ lock: install ## Write requirements.lock from pyproject.toml (LOCKFLAGS=--upgrad
 		--output-file requirements.lock pyproject.toml
 	@echo "wrote requirements.lock"
 
-sim: install ## Simulate 5,000 clusters, and everything that can go wrong
+sim: install ## Simulate 5,000 clusters and all that can go wrong; walk every interleaving of small worlds
 	@$(BIN)/tally sim run --seeds 5000
+	@$(BIN)/tally sim exhaustive --large
 
 bench: install ## Run the benchmarks
 	@$(BIN)/python -m benchmarks

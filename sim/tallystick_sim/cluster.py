@@ -35,12 +35,13 @@ class Cluster:
         watch: Watch = ignore,
         swapped: bool = False,
         stretch: float = 0.0,
+        distance_ms: Callable[[int, int], float] | None = None,
         prepare: Callable[[Node], None] = lambda _: None,
         listener: Listener | None = None,
     ) -> None:
         self.world = World(seed)
         self.world.listener = listener
-        self.network = Network(self.world, weather, self._distance_ms)
+        self.network = Network(self.world, weather, distance_ms or self._distance_ms)
         self.nodes: list[Node] = []
         self.sick: dict[int, str] = {}
         """Nodes, by name, that something happened to which they can't recover from, and what."""

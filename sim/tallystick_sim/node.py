@@ -6,7 +6,7 @@ then, dials whom it is to dial, reads for others what they want. A crash loses a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -80,6 +80,8 @@ class Node:
     backend: Disk = field(default_factory=Disk)
     backlog_events: int = 200
     rebalance: str = "off"
+    weights: Mapping[str, int] = field(default_factory=dict)
+    """By region, for the policy of that name."""
     up: bool = False
     frozen: bool = False
     settled: bool = False
@@ -183,6 +185,7 @@ class Node:
                 touched=opened.touched,
                 installer=installer,
                 rebalance=self.rebalance,
+                weights=self.weights,
             ),
             events_max=64,
             sweep_interval_ms=0,

@@ -181,3 +181,14 @@ def _tell(summary: Summary) -> None:
 
 def _listed(counts: Iterable[tuple[str, int]]) -> str:
     return ", ".join(f"{name} {count:,}" for name, count in counts)
+
+
+def _register() -> None:
+    from tallystick.cli.sim_exhaustive import exhaustive
+    from tallystick.cli.sim_what_if import what_if
+
+    sim.add_command(exhaustive)
+    sim.add_command(what_if)
+
+
+_register()

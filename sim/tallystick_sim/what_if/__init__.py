@@ -1,0 +1,1 @@
+"""What if: an operator's question, played by the real engine in virtual time, policy beside policy."""

@@ -1,0 +1,1 @@
+"""Walking every interleaving of small worlds by the engine's own code."""

@@ -1,0 +1,1 @@
+"""What if: an operator's question, from its file to the report and the picture."""
