@@ -188,7 +188,7 @@ def _rollback(cluster: Cluster, fault: Fault) -> None:
 
 
 def _is_known_beyond(cluster: Cluster, node: Node, copied: Head) -> bool:
-    """Whether a peer has more of the node's events than the copy: what nobody else ever had can't be missed."""
+    """Whether a peer has more of the node's events than the copy; what nobody had is not missed."""
     others = [each for each in cluster.nodes if each is not node and each.up]
     return any(each.driver.vector.get(node.replica, EMPTY_HEAD).seq > copied.seq for each in others)
 
