@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import NamedTuple
 
+from tallystick.core.clock import EMPTY_HEAD, Head
 from tallystick.store.memory import Fault as DiskFault
 from tallystick.store.port import Table
 from tallystick_sim.cluster import Cluster
@@ -171,19 +172,25 @@ def _rot(cluster: Cluster, fault: Fault) -> None:
 
 
 def _rollback(cluster: Cluster, fault: Fault) -> None:
-    """Somebody puts back a copy of the disk that is `ms` old."""
+    """Somebody puts back a copy of the disk that is `ms` old, and peers have what was written since."""
     node = _node(cluster, fault)
     if node is None or not node.settled:
         return
     copy, copied = node.backend.clone(), node.head
 
     def restore() -> None:
-        if node.up and node.head.seq > copied.seq and not cluster.sick:
+        if node.up and not cluster.sick and _is_known_beyond(cluster, node, copied):
             cluster.network.bitten["rollback"] += 1
             cluster.fall_ill(node, "rollback")
             cluster.restore(node, copy)
 
     cluster.world.after(fault.ms, restore)
+
+
+def _is_known_beyond(cluster: Cluster, node: Node, copied: Head) -> bool:
+    """Whether a peer has more of the node's events than the copy; what nobody had is not missed."""
+    others = [each for each in cluster.nodes if each is not node and each.up]
+    return any(each.driver.vector.get(node.replica, EMPTY_HEAD).seq > copied.seq for each in others)
 
 
 def _clone(cluster: Cluster, fault: Fault) -> None:
