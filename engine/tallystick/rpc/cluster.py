@@ -166,14 +166,17 @@ class _Desk:
         here = self._driver.vector.get(replica, EMPTY_HEAD).seq
         state = pb.LINK_STATE_UP if link else pb.LINK_STATE_DOWN
         stopped = replicator.stopped.get(replica, "")
+        if stopped or replica in self._links.stopped:
+            state = pb.LINK_STATE_STOPPED
+        told = "" if state == pb.LINK_STATE_UP else self._links.problems.get(replica, "")
         status = pb.PeerStatus(
             node=node_name(replica),
             region=member.region,
             address=member.address,
-            link=pb.LINK_STATE_STOPPED if stopped or replica in self._links.stopped else state,
+            link=state,
             lag_events=max(0, replicator.known(replica) - here),
             unacked_events=max(0, self._driver.head.seq - replicator.acked.get(replica, 0)),
-            problem=stopped or ("" if link else self._links.problems.get(replica, "")),
+            problem=stopped or told,
         )
         agreed = self._peering.proof.agreed_ms.get(replica)
         if agreed:

@@ -276,7 +276,8 @@ class Links:
         self._made += 1
         if not self.met.done():
             self.met.set_result(None)
-        self.problems.pop(peer, None)
+        if peer not in self.stopped:
+            self.problems.pop(peer, None)
         log.info("linked", node=node_name(peer))
 
     def _note_unlinked(self, link: _Link) -> None:
