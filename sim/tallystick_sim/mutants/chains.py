@@ -6,7 +6,7 @@ from typing import Any
 
 from tallystick.core.clock import EMPTY_HEAD, Head
 from tallystick.core.frame import Frame
-from tallystick.core.replication import forks, holdback, replicator
+from tallystick.core.replication import holdback, replicator
 from tallystick.core.replication.link import Link
 from tallystick.core.replication.replicator import Replicator
 from tallystick.node import installing, proving, sealing

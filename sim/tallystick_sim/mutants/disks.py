@@ -11,7 +11,7 @@ from tallystick.core.replica.view import View
 from tallystick.core.replication.link import Link
 from tallystick.core.replication.replicator import Replicator
 from tallystick.node import opening
-from tallystick.node.driver import Driver
+from tallystick.node.driver import FULL_REST_S, Driver
 from tallystick.node.identity import decode_position
 from tallystick.node.jobs import Result
 from tallystick.node.sealing import Sealer
@@ -39,8 +39,10 @@ def _answers_at_once(right: Any) -> Any:
 
 def _ignores_full(right: Any) -> Any:
     def write(self: Driver, *args: Any) -> None:
-        with suppress(StoreFull):
+        try:
             right(self, *args)
+        except StoreFull:
+            self._rests_until = self._clock.monotonic() + FULL_REST_S
 
     return write
 

@@ -7,13 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from tallystick.core.order import facts
+from tallystick.core.order import facts, waiting
 from tallystick.core.order.decisions import Draft
 from tallystick.core.order.document import DocumentRecord, DocumentUpdate
 from tallystick.core.order.facts import DecisionKind, Intent, IntentKind, OrderRecord
 from tallystick.core.order.rivals import rivals_in_play
 from tallystick.core.order.status import ClaimStatus, OrderStatus
-from tallystick.core.order import waiting
 from tallystick.core.replica import apply, change, deciding, listing, place
 from tallystick.core.replica.deciding import Desk
 from tallystick.core.replica.outcome import EntryKind

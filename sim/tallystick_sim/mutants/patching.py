@@ -52,5 +52,3 @@ def both(*patches: Patch) -> Patch:
 def always(answer: Any) -> Callable[[Any], Any]:
     """For `swap`: a function that answers this, whatever it is asked."""
     return lambda _: lambda *_args, **_kwargs: answer
-
-

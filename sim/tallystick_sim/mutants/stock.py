@@ -174,9 +174,7 @@ STOCK = (
         "keeps-the-losers-tokens",
         "a claim that yields to a rival frees nothing",
         1,
-        _moved(
-            (DecisionKind.DUPLICATE, State.HELD, None), (DecisionKind.DUPLICATE, State.CONFIRMED, None)
-        ),
+        _moved((DecisionKind.DUPLICATE, State.HELD, None), (DecisionKind.DUPLICATE, State.CONFIRMED, None)),
     ),
     Mutant(
         "confirms-without-selling",

@@ -50,6 +50,10 @@ class ClaimBook:
     gone: Counter[str] = field(default_factory=Counter)
     """Units of each line that do not stand any more, or never did."""
     number: int = 0
+    until_ms: int = 0
+    """When its hold ends, on its owner's clock."""
+    body: str = ""
+    """What was ordered, as text: equal bodies are one order."""
 
     def standing(self) -> dict[str, int]:
         """Units of each tracked line that stand."""
@@ -70,6 +74,7 @@ class ClaimBook:
                 wrong.append(f"decision of kind {kind} on {self.order_id}, which is in state {before}")
             return wrong, Counter()
         self.state = after
+        self.until_ms = decision.get("h", 0) or self.until_ms
         effects: Counter[Effect] = Counter()
         units = dict(decision.get("l", ())) if kind == REDUCE else self.standing()
         if kind == REDUCE:
@@ -107,4 +112,5 @@ def open_claim(order_id: str, claim: Mapping[str, Any]) -> ClaimBook:
     }
     state = HELD if placed.get("h") else CONFIRMED
     gone = Counter(dict(placed.get("s", ())))
-    return ClaimBook(order_id, (claim["r"], claim["q"]), state, lines, gone)
+    dot, until = (claim["r"], claim["q"]), placed.get("h", 0)
+    return ClaimBook(order_id, dot, state, lines, gone, until_ms=until, body=repr(placed["b"]))
