@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from click.testing import CliRunner
@@ -34,7 +35,7 @@ def test_there_are_many_and_each_has_a_name():
 def test_a_patch_ends_with_its_run():
     (mutant,) = hunting.named(["adds-instead-of-joining"])
     right = apply.join_rows
-    with pytest.raises(RuntimeError), mutant.patch():
+    with suppress(RuntimeError), mutant.patch():
         assert apply.join_rows is not right
         raise RuntimeError
     assert apply.join_rows is right

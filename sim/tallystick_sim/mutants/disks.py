@@ -137,7 +137,7 @@ DISKS = (
     ),
     Mutant(
         "pushes-before-the-commit",
-        "frames are sent to peers before they are on disk: one that finds no room gives its numbers to another",
+        "frames are sent before they are on disk: one that finds no room gives its numbers to another",
         1,
         swap(Driver, "_write", _pushes_first),
     ),
