@@ -62,14 +62,6 @@ def _in_order_of_arrival(_: Any) -> Any:
     return union
 
 
-def _number_of_the_last(right: Any) -> Any:
-    def decision(claim: ClaimStatus, *args: Any) -> Any:
-        made = right(claim, *args)
-        return replace(made, number=max(1, claim.decided))
-
-    return decision
-
-
 def _confirms_anything(right: Any) -> Any:
     def decide(claim: ClaimStatus, wish: Intent, now_ms: int) -> Any:
         confirms = wish.kind == IntentKind.CONFIRM
@@ -127,6 +119,12 @@ ORDERS = (
         _rivals(always(None)),
     ),
     Mutant(
+        "sells-beside-a-rival",
+        "holds end and become sales while a rival has not answered",
+        1,
+        swap(deciding, "held_back", always(frozenset())),
+    ),
+    Mutant(
         "yields-to-all-rivals",
         "of two claims each gives way to the other",
         1,
@@ -152,12 +150,6 @@ ORDERS = (
         "sets of facts are stored in the order in which they arrived",
         1,
         swap(facts, "_union", _in_order_of_arrival),
-    ),
-    Mutant(
-        "numbers-decisions-alike",
-        "a decision gets the number of the last one",
-        1,
-        swap(deciding, "_decision", _number_of_the_last),
     ),
     Mutant(
         "confirms-what-has-ended",
