@@ -5,7 +5,7 @@ from __future__ import annotations
 from tallystick_sim.oracle.events import Alarmed, FellIll, Listed
 from tests.simulator.histories import Log, claim, decision, judged, receipt, row, wish
 
-CANCEL, EXTEND, YIELD = 3, 2, 8
+CONFIRM, EXTEND, CANCEL, YIELD = 1, 2, 3, 8
 OVER = Listed(0.0, 9, {}, frozenset(), {})
 """A look at the end that says nothing of what is there."""
 
@@ -36,6 +36,22 @@ def test_other_contents_are_another_order():
     events.append(first.write((claim(first, "o", 1), row(re=5, ta=1, so=1))))
     events.append(second.write((claim(second, "o", 2), row(re=5, ta=2, so=2))))
     assert complains(*events) == set()
+
+
+def sells_beside_a_rival(*, knows):
+    first, second = Log(1), Log(2)
+    events = [log.write(receipt(log, 5)) for log in (first, second)]
+    events.append(first.write((claim(first, "o", 1, held=True), row(re=5, ta=1))))
+    if knows:
+        events.append(second.take(*(frame for at in (0, 2) for frame in events[at].frames)))
+    events.append(second.write((claim(second, "o", 1, held=True), row(re=5, ta=1))))
+    confirms = decision(second, "o", 2, 1, CONFIRM)
+    return judged(*events, second.write((confirms, row(re=5, ta=1, so=1))))
+
+
+def test_who_knows_of_a_rival_sells_nothing():
+    assert sells_beside_a_rival(knows=False) == set()
+    assert sells_beside_a_rival(knows=True) == {"rivals first"}
 
 
 def wished(*, decided):

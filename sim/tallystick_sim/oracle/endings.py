@@ -1,13 +1,14 @@
-"""How orders end: placed once, every wish decided, no hold beyond its time."""
+"""How orders end: placed once, rivals before all else, every wish decided, no hold beyond its time."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from tallystick_sim.oracle.books import ORDER, Complaint
-from tallystick_sim.oracle.claims import DUPLICATE, HELD
-from tallystick_sim.oracle.events import Committed, Event, Listed, RawFrame
+from tallystick_sim.oracle.claims import CONFIRM, DUPLICATE, EXPIRE, HELD, LIVE, ClaimBook
+from tallystick_sim.oracle.events import Committed, Event, Listed, RawFrame, Vector
 
 if TYPE_CHECKING:
     from tallystick_sim.oracle.jury import Court
@@ -28,6 +29,41 @@ class PlacedOnce:
                 standing = [d for d, book in claims.items() if book.body == body and book.state != DUPLICATE]
                 if len(standing) != 1:
                     yield "placed once", f"of {name} {len(standing)} claims stand in the end: {standing}"
+
+
+class RivalsFirst:
+    """Who knows of a living rival with the same contents neither sells nor lets the hold end."""
+
+    HEARS: tuple[type, ...] = (Committed,)
+
+    def see(self, event: Event, court: Court) -> Iterator[Complaint]:
+        if not isinstance(event, Committed) or not court.strict:
+            return
+        own = (frame for frame in event.frames if frame.origin == event.replica)
+        for name, decision in _decisions(own):
+            claims = court.books.claims.get(name, {})
+            dot = decision["x"], decision["y"]
+            if decision["k"] in (CONFIRM, EXPIRE) and dot in claims:
+                for rival in _known_rivals(claims, dot, court.vectors.get(event.node, {})):
+                    yield "rivals first", f"{dot} of {name} decides beside its rival {rival}"
+
+
+def _decisions(frames: Iterable[RawFrame]) -> Iterator[tuple[str, Any]]:
+    for frame in frames:
+        for kind, name, delta in chain.from_iterable(frame.events):
+            if kind == ORDER:
+                yield from ((name, decision) for decision in delta.get("d", ()))
+
+
+def _known_rivals(
+    claims: Mapping[tuple[int, int], ClaimBook], dot: tuple[int, int], seen: Vector
+) -> Iterator[tuple[int, int]]:
+    """Rivals that a disk has and that live, whatever else of them came there."""
+    for rival, book in claims.items():
+        known = seen.get(rival[0], (0, b""))[0] >= rival[1]
+        lives = book.state in LIVE and not book.has_ended
+        if rival != dot and known and lives and book.body == claims[dot].body:
+            yield rival
 
 
 class Decided:

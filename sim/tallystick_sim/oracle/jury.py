@@ -13,7 +13,7 @@ from tallystick_sim.oracle.agreement import Agreement, SameInTheEnd
 from tallystick_sim.oracle.answers import Acknowledged, Available, EndsInTime, ReadYourWrites, Sound
 from tallystick_sim.oracle.books import Books, Complaint
 from tallystick_sim.oracle.chains import Bounded, Chains, Fenced
-from tallystick_sim.oracle.endings import Decided, HoldsEnd, PlacedOnce
+from tallystick_sim.oracle.endings import Decided, HoldsEnd, PlacedOnce, RivalsFirst
 from tallystick_sim.oracle.events import Committed, Event, FellIll, RawFrame, Vector
 
 
@@ -67,6 +67,7 @@ CHECKERS: tuple[type[Checker], ...] = (
     Agreement,
     SameInTheEnd,
     PlacedOnce,
+    RivalsFirst,
     Decided,
     HoldsEnd,
 )
