@@ -126,7 +126,7 @@ DISKS = (
     Mutant(
         "acknowledges-what-found-no-room",
         "a commit that finds no room is dropped, and its callers are told that it is done",
-        1,
+        2,
         swap(Driver, "_write", _ignores_full),
     ),
     Mutant(
@@ -138,7 +138,7 @@ DISKS = (
     Mutant(
         "pushes-before-the-commit",
         "frames are sent before they are on disk: one that finds no room gives its numbers to another",
-        1,
+        2,
         swap(Driver, "_write", _pushes_first),
     ),
     Mutant(
@@ -162,13 +162,13 @@ DISKS = (
     Mutant(
         "lets-callers-wait-for-ever",
         "what waits for tokens or decisions is not looked at when its time is up",
-        1,
+        2,
         swap(Waiting, "expired", always([])),
     ),
     Mutant(
         "truncates-past-the-checkpoint",
         "a checkpoint says that it has all up to its end, and has all up to its beginning",
-        1,
+        6,
         swap(Store, "_next_slice", _claims_what_is_dirty),
     ),
     Mutant(
@@ -196,13 +196,13 @@ DISKS = (
     Mutant(
         "takes-what-is-there-for-new",
         "ids that were committed since the start are never looked up",
-        1,
+        2,
         swap(EdgeCache, "add", always(None)),
     ),
     Mutant(
         "lists-orders-where-they-were",
         "an order whose state has changed is listed nowhere else",
-        1,
+        2,
         swap(View, "move_index", always(None)),
     ),
 )

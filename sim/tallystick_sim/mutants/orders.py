@@ -97,43 +97,43 @@ ORDERS = (
     Mutant(
         "places-again",
         "an id that is known is placed once more",
-        1,
+        2,
         swap(place, "decode_order", always(None)),
     ),
     Mutant(
         "expires-anothers-hold",
         "a hold whose time is over is ended by whoever sees it first",
-        1,
+        3,
         swap(deciding, "_next_step", _expires_any),
     ),
     Mutant(
         "forgets-when-holds-end",
         "no hold ends by itself",
-        1,
+        3,
         swap(Sweeper, "due", always([])),
     ),
     Mutant(
         "keeps-both-rivals",
         "an order that was placed at two nodes stays two",
-        1,
+        3,
         _rivals(always(None)),
     ),
     Mutant(
         "sells-beside-a-rival",
         "holds end and become sales while a rival has not answered",
-        1,
+        7,
         swap(deciding, "held_back", always(frozenset())),
     ),
     Mutant(
         "yields-to-all-rivals",
         "of two claims each gives way to the other",
-        1,
+        3,
         _rivals(_yields_to_all),
     ),
     Mutant(
         "forgets-an-intent",
         "a wish that was recorded elsewhere is stored, and its owner never looks at it",
-        1,
+        2,
         both(
             swap(apply, "may_settle", always(False)),
             swap(listing, "awaits_decision", always(False)),
@@ -148,13 +148,13 @@ ORDERS = (
     Mutant(
         "keeps-facts-as-they-came",
         "sets of facts are stored in the order in which they arrived",
-        1,
+        2,
         swap(facts, "_union", _in_order_of_arrival),
     ),
     Mutant(
         "confirms-what-has-ended",
         "an order that was cancelled, or has expired, is confirmed all the same",
-        1,
+        4,
         swap(deciding, "decide_wish", _confirms_anything),
     ),
     Mutant(
@@ -172,7 +172,7 @@ ORDERS = (
     Mutant(
         "edits-under-one-name",
         "all processes edit documents under one client id",
-        1,
+        4,
         swap(
             change,
             "edit",

@@ -122,7 +122,7 @@ STOCK = (
     Mutant(
         "gives-what-it-has-not",
         "tokens that were here when it was planned are sent, whether or not they still are",
-        1,
+        2,
         _sends(_sends_unseen),
     ),
     Mutant(
@@ -140,7 +140,7 @@ STOCK = (
     Mutant(
         "sells-what-others-hold",
         "an order is held against what all nodes together have",
-        1,
+        2,
         swap(place, "standing", _all_rights),
     ),
     Mutant(
@@ -152,19 +152,19 @@ STOCK = (
     Mutant(
         "takes-before-it-refuses",
         "an order that is refused keeps what it found",
-        1,
+        2,
         swap(place, "_take", _takes_before_it_refuses),
     ),
     Mutant(
         "frees-twice",
         "a hold that is cancelled frees its tokens twice",
-        1,
+        2,
         _moved((DecisionKind.CANCEL, State.HELD, lambda row, units: moves.free(row, 2 * units))),
     ),
     Mutant(
         "frees-what-had-ended",
         "a claim that has ended frees its tokens again when it yields to a rival",
-        1,
+        3,
         _moved(
             (DecisionKind.DUPLICATE, State.CANCELLED, moves.free),
             (DecisionKind.DUPLICATE, State.EXPIRED, moves.free),
@@ -173,61 +173,61 @@ STOCK = (
     Mutant(
         "keeps-the-losers-tokens",
         "a claim that yields to a rival frees nothing",
-        1,
+        3,
         _moved((DecisionKind.DUPLICATE, State.HELD, None), (DecisionKind.DUPLICATE, State.CONFIRMED, None)),
     ),
     Mutant(
         "confirms-without-selling",
         "a hold that is confirmed is no sale in the books",
-        1,
+        3,
         _moved((DecisionKind.CONFIRM, State.HELD, None)),
     ),
     Mutant(
         "sells-what-was-cancelled",
         "a sale that is cancelled frees its tokens and stays a sale",
-        1,
+        2,
         _moved((DecisionKind.CANCEL, State.CONFIRMED, moves.free)),
     ),
     Mutant(
         "holds-again-for-nothing",
         "an order that is paid after its hold expired is held again without tokens",
-        1,
+        4,
         _moved((DecisionKind.HOLD_AGAIN, State.EXPIRED, None)),
     ),
     Mutant(
         "reduces-twice",
         "a line that is cancelled in part frees twice as many",
-        1,
+        2,
         swap(tokens, "_units", lambda _: lambda lines: {line: 2 * units for line, units in lines}),
     ),
     Mutant(
         "loses-what-is-missing",
         "missing goods that were sold already are owed by nobody",
-        1,
+        11,
         swap(moves, "shrink", _loses_the_rest),
     ),
     Mutant(
         "pays-with-what-is-not-there",
         "missing goods are burned whether or not any are free",
-        1,
+        11,
         swap(moves, "settle", lambda right: lambda row, _: right(row, CELL_MAX)),
     ),
     Mutant(
         "mints-the-limit-again",
         "each time the limit of overbooking is told, that much is minted",
-        1,
+        20,
         swap(moves, "set_overbooking", _mints_the_limit),
     ),
     Mutant(
         "lowers-at-once",
         "overbooking that is taken back ends at once, whatever was sold on it",
-        1,
+        64,
         swap(moves, "set_overbooking", _lowers_at_once),
     ),
     Mutant(
         "books-again",
         "nobody looks whether a receipt was booked before",
-        1,
+        11,
         swap(View, "bookings_of", always(EMPTY_BOOKINGS)),
     ),
 )
