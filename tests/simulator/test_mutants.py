@@ -34,11 +34,11 @@ def test_there_are_many_and_each_has_a_name():
 
 def test_a_patch_ends_with_its_run():
     (mutant,) = hunting.named(["adds-instead-of-joining"])
-    right = apply.join_rows
+    right = vars(apply)["join_rows"]
     with suppress(RuntimeError), mutant.patch():
-        assert apply.join_rows is not right
+        assert vars(apply)["join_rows"] is not right
         raise RuntimeError
-    assert apply.join_rows is right
+    assert vars(apply)["join_rows"] is right
 
 
 def mutants(*arguments):

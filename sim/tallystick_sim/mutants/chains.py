@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from tallystick.core.clock import EMPTY_HEAD, Head
+from tallystick.core.clock import EMPTY_HEAD, Head, Vector
 from tallystick.core.frame import Frame
 from tallystick.core.replication import holdback, replicator
 from tallystick.core.replication.link import Link
 from tallystick.core.replication.replicator import Replicator
-from tallystick.node import installing, proving, sealing
+from tallystick.node import installing, proving, sealing, snapshots
 from tallystick.node.driver import Driver
 from tallystick.node.installing import Installer
 from tallystick.node.peering import Peering
-from tallystick_sim.mutants.patching import Mutant, Patch, always, both, swap
+from tallystick_sim.mutants.patching import Mutant, always, both, swap
+from tallystick_sim.run import Patch
 
 
 def _follow(wrong: Any) -> Patch:
@@ -35,10 +36,15 @@ def _with_gaps(_: Any) -> Any:
     return follows
 
 
+def _without_hashes(vector: Vector) -> Vector:
+    return {origin: Head(head.seq, EMPTY_HEAD.digest) for origin, head in vector.items()}
+
+
 def _blind(right: Any) -> Any:
     def find_forks(me: int, vector: Any, peer: int, theirs: Any) -> Any:
         here, there = (
-            {origin: Head(head.seq, EMPTY_HEAD.digest) for origin, head in heads.items()} for heads in (vector, theirs)
+            {origin: Head(head.seq, EMPTY_HEAD.digest) for origin, head in heads.items()}
+            for heads in (vector, theirs)
         )
         return right(me, here, peer, there)
 
@@ -101,7 +107,7 @@ CHAINS = (
     Mutant(
         "compares-vectors-without-hashes",
         "chains are compared by numbers alone",
-        1,
+        25,
         both(
             swap(replicator, "find_forks", _blind),
             swap(Replicator, "_take_frame", _looks_no_closer),
@@ -136,7 +142,7 @@ CHAINS = (
         "installs-up-to-the-maximum",
         "a new node says that it has all that any row has brought",
         2,
-        swap(installing, "lower", lambda _: installing.higher),
+        swap(installing, "lower", lambda _: snapshots.higher),
     ),
     Mutant(
         "mixes-two-snapshots",

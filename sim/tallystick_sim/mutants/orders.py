@@ -18,7 +18,8 @@ from tallystick.core.replica.deciding import Desk
 from tallystick.core.replica.outcome import EntryKind
 from tallystick.core.replica.view import View
 from tallystick.node.sweeper import Sweeper
-from tallystick_sim.mutants.patching import Mutant, Patch, always, both, swap
+from tallystick_sim.mutants.patching import Mutant, always, both, swap
+from tallystick_sim.run import Patch
 
 
 def _expires_any(right: Any) -> Any:

@@ -17,11 +17,12 @@ from tallystick.core.replica.view import View
 from tallystick.core.stock import moves
 from tallystick.core.stock.receipts import EMPTY_BOOKINGS
 from tallystick.core.stock.rights import Row, Stock, cells_of, standing, totals
-from tallystick_sim.mutants.patching import Mutant, Patch, always, both, swap
+from tallystick_sim.mutants.patching import Mutant, always, both, swap
+from tallystick_sim.run import Patch
 
 
 def _added(left: Row, right: Row) -> Row:
-    return Row(*map(sum, zip(cells_of(left), cells_of(right), strict=True)), right.moved)  # type: ignore[call-arg]
+    return Row(*map(sum, zip(cells_of(left), cells_of(right), strict=True)), right.moved)  # type: ignore[call-arg, arg-type]
 
 
 def _own_balance(row: Row) -> int:
@@ -93,14 +94,15 @@ def _loses_the_rest(_: Any) -> Any:
 
 def _mints_the_limit(right: Any) -> Any:
     def set_overbooking(row: Row, limit: int) -> Row:
-        return replace(row, minted=row.minted + limit) if limit else right(row, limit)
+        after: Row = right(row, limit)
+        return replace(row, minted=row.minted + limit) if limit else after
 
     return set_overbooking
 
 
 def _lowers_at_once(right: Any) -> Any:
     def set_overbooking(row: Row, limit: int) -> Row:
-        after = right(row, limit)
+        after: Row = right(row, limit)
         return replace(after, unminted=after.lowered)
 
     return set_overbooking
