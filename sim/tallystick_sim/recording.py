@@ -11,6 +11,7 @@ import msgpack
 from tallystick.core.clock import EMPTY_HEAD
 from tallystick.core.codec import encode
 from tallystick.core.errors import Refused
+from tallystick.core.order.document import show
 from tallystick.core.order.facts import OrderRecord, decode_order
 from tallystick.core.order.status import ClaimStatus, fold
 from tallystick.core.replica import commands
@@ -253,7 +254,8 @@ class Recorder(Observer):
             self.compare(cluster, roots=True)
         nodes = [node for node in cluster.healthy() if node.settled]
         if nodes:
-            self._jury.see(_listed(nodes[0]))
+            clocks = {node.replica: node.clock.wall_ms() for node in nodes}
+            self._jury.see(_listed(nodes[0])._replace(clocks=clocks))
 
 
 class Tracked(Call):
@@ -322,7 +324,8 @@ def _standing(node: Node, *, roots: bool) -> Standing:
                 content.update(encode(load_stock(row)) if table is Table.STOCK else bytes(row))  # type: ignore[call-overload]
         for key, data in reader.scan(Table.DOCUMENTS):
             content.update(key)
-            content.update(repr(sorted(decode_document(bytes(data)).updates)).encode())  # type: ignore[call-overload]
+            document = decode_document(bytes(data))  # type: ignore[call-overload]
+            content.update(repr((sorted(document.updates), show(document, {}))).encode())
     root = node.driver.peering.proof.root().hex() if roots else ""
     vector = {replica: (head.seq, head.digest) for replica, head in node.driver.vector.items()}
     return Standing(node.world.now_ms, node.name, vector, content.hexdigest(), root)

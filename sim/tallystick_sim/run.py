@@ -35,6 +35,8 @@ LOOK_MS = 5_000.0
 """How often who has equal frames is compared."""
 SETTLES_MS = 60_000.0
 """What never takes so long, once all is healed."""
+HASTE_MS = 250.0
+"""How often who is in haste looks whether something is wrong."""
 FINDS_MS = 60_000.0
 """How long peers may take to find out a node whose disk lies."""
 
@@ -64,9 +66,12 @@ def run_seed(
     wanted: Wanted | None = None,
     patch: Patch = nullcontext,
     listener: Listener | None = None,
+    hasty: bool = False,
 ) -> Result:
-    """Run a seed. The result is the same each time, but for `cpu_seconds`."""
-    return run_plan(draw_plan(seed, wanted or Wanted(SIZES[size])), patch=patch, listener=listener)
+    """Run a seed. The result is the same each time, but for `cpu_seconds`. `hasty`: no further than to the
+    first promise that is broken."""
+    plan = draw_plan(seed, wanted or Wanted(SIZES[size]))
+    return run_plan(plan, patch=patch, listener=listener, hasty=hasty)
 
 
 def run_plan(
@@ -75,13 +80,14 @@ def run_plan(
     patch: Patch = nullcontext,
     listener: Listener | None = None,
     frames: dict[bytes, RawFrame] | None = None,
+    hasty: bool = False,
 ) -> Result:
     """Run what was drawn, or what is left of it. `frames` gets all that were written, by their hashes."""
     began = process_time()
     try:
         with _quiet(), patch():
             run = _Run(plan, listener, {} if frames is None else frames)
-            run.live()
+            run.live(hasty)
     except Exception as bug:
         bug.add_note(f"this happened in the simulator, at seed {plan.seed}")
         raise
@@ -143,8 +149,8 @@ class _Run:
         node.rebalance = self.plan.rebalance
         node.observer = self.recorder
 
-    def live(self) -> None:
-        """All of it: found, fail, heal, settle."""
+    def live(self, hasty: bool) -> None:
+        """All of it: found, fail, heal, settle. `hasty`: until something is wrong."""
         plan, cluster, world = self.plan, self.cluster, self.cluster.world
         cluster.join(plan.size.nodes - 1)
         for request in plan.requests:
@@ -153,16 +159,28 @@ class _Run:
             world.at(fault.at_ms, lambda fault=fault: act(cluster, fault))  # type: ignore[misc]
         world.at(plan.requests[0].at_ms if plan.requests else 0.0, self._begin_weather)
         self._look()
-        world.run((plan.size.seconds - plan.size.healing) * 1000 - world.now_ms)
+        if self._is_wrong_before((plan.size.seconds - plan.size.healing) * 1000, hasty):
+            return
         world.note("healed")
         cluster.heal()
-        world.run(plan.size.seconds * 1000 - world.now_ms)
+        if self._is_wrong_before(plan.size.seconds * 1000, hasty):
+            return
         if cluster.sick:
             self._find_out()
         else:
             quiet = world.run_until(cluster.is_quiet, SETTLES_MS)
             self.recorder.finish(cluster, quiet)
             self.jury.see(Ended(world.now_ms, quiet, "" if quiet else _unrest(cluster)))
+
+    def _is_wrong_before(self, at_ms: float, hasty: bool) -> bool:
+        """Let time pass until then; who is in haste stops when something is wrong, and hears of it."""
+        world, violations = self.cluster.world, self.jury.violations
+        if not hasty:
+            world.run(at_ms - world.now_ms)
+            return False
+        while not violations and world.now_ms < at_ms:
+            world.run(min(HASTE_MS, at_ms - world.now_ms))
+        return bool(violations)
 
     def _find_out(self) -> None:
         """A disk lies. Two branches of one chain are mended by operators, so nothing need settle; but

@@ -218,6 +218,16 @@ def stock_takes(shop: Shop, orders: int) -> None:
             shop.ask(at, node, booking)
             if random.random() < 0.2:
                 shop.ask(shop.soon(at), node, booking)
+            if isinstance(booking, commands.SetOverbooking):
+                _set_again(shop, at, node, booking)
+
+
+def _set_again(shop: Shop, at_ms: float, node: int, booking: commands.SetOverbooking) -> None:
+    """Overbooking that was set goes down or up again, by chance of its own: all other draws are as they were
+    before runs had this."""
+    own = Random(booking.booking_id)
+    other = booking._replace(booking_id=f"{booking.booking_id}-again", limit=own.choice((0, 1, 5)))
+    shop.calls.append((round(at_ms + own.uniform(500, 10_000), 2), node, other, Wishes()))
 
 
 HABITS: Mapping[str, Callable[[Shop, int], None]] = {

@@ -26,7 +26,8 @@ class Log:
         last = first + len(events) - 1
         name = repr((self.replica, first, events, self.head[1], fields)).encode()
         digest = blake2b(name, digest_size=32).digest()
-        frame = RawFrame(self.replica, first, last, self.head[1], digest, (), events)._replace(**fields)
+        deps = tuple((origin, *head) for origin, head in self.seen.items() if origin != self.replica)
+        frame = RawFrame(self.replica, first, last, self.head[1], digest, deps, events)._replace(**fields)
         self.head = (frame.last, frame.digest)
         return self.take(frame)
 

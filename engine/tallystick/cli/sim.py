@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from tallystick.cli.exit_codes import ExitCode
 from tallystick.cli.output import echo_fields, encode_json, note, printable
+from tallystick.cli.sim_mutants import mutants
+from tallystick.cli.sim_progress import progress_bar
 
 if TYPE_CHECKING:
     from tallystick_sim.batch import Summary
@@ -32,6 +32,9 @@ def sim() -> None:
     The engine's own core, driver and store run on simulated networks, disks and clocks that fail as drawn
     from a seed. Every promise is checked. The same seed is the same run, to the byte.
     """
+
+
+sim.add_command(mutants)
 
 
 @sim.command()
@@ -59,7 +62,7 @@ def run(
     wanted = _wanted(size, faults, scenario)
     chosen = [seed] if seed is not None else list(range(first_seed, first_seed + seeds))
     began = time.monotonic()
-    with _progress(as_json) as progress:
+    with progress_bar(as_json) as progress:
         task = progress.add_task("runs", total=len(chosen))
 
         def done(result: Result) -> None:
@@ -138,18 +141,6 @@ def _wanted(size: str, faults: str, scenario: Path | None) -> Wanted:
         )
     except BadScenario as problem:
         raise click.UsageError(str(problem)) from problem
-
-
-def _progress(hidden: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=hidden,
-        transient=True,
-    )
 
 
 def _tell(summary: Summary) -> None:

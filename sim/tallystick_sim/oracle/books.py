@@ -36,6 +36,8 @@ class Books:
         self._about: dict[str, list[Fact]] = {}
         self.rows: dict[Item, dict[int, list[tuple[int, Row]]]] = {}
         """Item → writer → (event, row), oldest first."""
+        self._limits: dict[tuple[Item, int], int] = {}
+        """By item and writer: the overbooking that was last told."""
 
     # ----------------------------------------------------------------------------------------------- writing
 
@@ -96,7 +98,11 @@ class Books:
         for booking in delta.get("b", ()):
             if (booking["r"], booking["q"]) != dot:
                 yield "writers", f"{dot} writes a booking of {booking['r']}:{booking['q']}"
+            if any(writer == dot[0] for writer, _ in self.facts.get(("booking", name), ())):
+                yield "counted once", f"{dot} books {name} again"
             self._note(("booking", name), dot)
+            if booking["k"] == POLICY:
+                self._limits |= {((sku, place), dot[0]): limit for sku, place, limit in booking["i"]}
             if booking["k"] in (RECEIVE, ADJUST):
                 for sku, place, units in booking["i"]:
                     due["received" if units > 0 else "missing", (sku, place)] += abs(units)
@@ -132,6 +138,10 @@ class Books:
                 "conservation",
                 f"{where}: {lost} units went missing, where bookings say {due['missing', item]}",
             )
+        if row.get("mi", 0) - row.get("lo", 0) != self._limits.get((item, frame.origin), 0):
+            yield "conservation", f"{where}: overbooking is not what was told"
+        if frame.origin in dict(row.get("mo", ())):
+            yield "rights", f"{where}: tokens went from the writer to itself, and are nobody's"
         yield from self._check_growth(where, before, row)
         history.append((frame.last, row))
         if self.rights(item, frame.origin, seen) < 0:

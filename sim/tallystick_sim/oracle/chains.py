@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from tallystick_sim.oracle.books import Complaint
-from tallystick_sim.oracle.events import Buffered, Committed, Event, Opened, Vector
+from tallystick_sim.oracle.events import Alarmed, Buffered, Committed, Event, Head, Opened, Vector
 
 if TYPE_CHECKING:
     from tallystick_sim.oracle.jury import Court
@@ -19,12 +19,28 @@ class Chains:
 
     HEARS: tuple[type, ...] = (Committed, Opened)
 
+    def __init__(self) -> None:
+        self._declared: dict[int, dict[int, Head]] = {}
+        """Writer → what its frames say that they were made upon, all in all."""
+
     def see(self, event: Event, court: Court) -> Iterator[Complaint]:
         match event:
             case Committed() if event.node not in court.ill:
                 yield from _follow(event, court)
+                yield from self._declares(event, court.vectors.get(event.node, {}))
             case Opened(_, node, vector) if node in court.vectors and node not in court.ill:
                 yield from _shrunk(node, court.vectors[node], vector)
+
+    def _declares(self, event: Committed, seen: Vector) -> Iterator[Complaint]:
+        """What a node writes names all that it had of others."""
+        own = [frame for frame in event.frames if frame.origin == event.replica]
+        known = self._declared.setdefault(event.replica, {})
+        for frame in own:
+            known |= {origin: (seq, digest) for origin, seq, digest in frame.deps}
+        for origin, head in seen.items() if own else ():
+            if origin != event.replica and head[0] and known.get(origin) != head:
+                name = f"node {event.node}, frame {own[0].origin}:{own[0].first}"
+                yield "causality", f"{name} does not name {origin}:{head[0]}, which it was made upon"
 
 
 def _follow(event: Committed, court: Court) -> Iterator[Complaint]:
@@ -73,3 +89,23 @@ class Bounded:
             for what, held, most in event.held:
                 if not 0 <= held <= most:
                     yield "bounded", f"node {event.node} holds {held} of {what}, the most is {most}"
+
+
+class Fenced:
+    """A node that knows that its disk was rolled back or cloned writes nothing any more."""
+
+    HEARS: tuple[type, ...] = (Alarmed, Committed, Opened)
+
+    def __init__(self) -> None:
+        self._lost: set[int] = set()
+
+    def see(self, event: Event, court: Court) -> Iterator[Complaint]:
+        match event:
+            case Alarmed(_, node, "OWN_CHAIN_LOST"):
+                self._lost.add(node)
+            case Opened():
+                self._lost.discard(event.node)
+            case Committed() if event.node in self._lost:
+                own = [frame for frame in event.frames if frame.origin == event.replica]
+                if own:
+                    yield "fenced", f"node {event.node} writes {own[0].first}, and its chain is not its own"

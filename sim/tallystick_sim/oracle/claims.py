@@ -32,7 +32,7 @@ _NEXT = {
     (DUPLICATE, KEPT): EXPIRED,
 }
 _ANYWHERE = {DECLINE, KEPT, HAND_OVER}
-_LIVE = {HELD, CONFIRMED}
+LIVE = {HELD, CONFIRMED}
 
 Effect = tuple[str, Item]
 """What happens to an item: "taken", "freed", "sold" or "unsold"."""
@@ -50,6 +50,12 @@ class ClaimBook:
     gone: Counter[str] = field(default_factory=Counter)
     """Units of each line that do not stand any more, or never did."""
     number: int = 0
+    until_ms: int = 0
+    """When its hold ends, on its owner's clock."""
+    has_ended: bool = False
+    """Whether its hold ever was over: it may be held again where nobody has heard of it yet."""
+    body: str = ""
+    """What was ordered, as text: equal bodies are one order."""
 
     def standing(self) -> dict[str, int]:
         """Units of each tracked line that stand."""
@@ -70,6 +76,8 @@ class ClaimBook:
                 wrong.append(f"decision of kind {kind} on {self.order_id}, which is in state {before}")
             return wrong, Counter()
         self.state = after
+        self.has_ended |= after not in LIVE
+        self.until_ms = decision.get("h", 0) or self.until_ms
         effects: Counter[Effect] = Counter()
         units = dict(decision.get("l", ())) if kind == REDUCE else self.standing()
         if kind == REDUCE:
@@ -78,7 +86,7 @@ class ClaimBook:
             self._count(effects, "sold", units)
         elif kind == HOLD_AGAIN:
             self._count(effects, "taken", units)
-        elif before in _LIVE and kind in (REDUCE, CANCEL, EXPIRE, YIELD):
+        elif before in LIVE and kind in (REDUCE, CANCEL, EXPIRE, YIELD):
             self._count(effects, "freed", units)
             if before == CONFIRMED:
                 self._count(effects, "unsold", units)
@@ -107,4 +115,5 @@ def open_claim(order_id: str, claim: Mapping[str, Any]) -> ClaimBook:
     }
     state = HELD if placed.get("h") else CONFIRMED
     gone = Counter(dict(placed.get("s", ())))
-    return ClaimBook(order_id, (claim["r"], claim["q"]), state, lines, gone)
+    dot, until = (claim["r"], claim["q"]), placed.get("h", 0)
+    return ClaimBook(order_id, dot, state, lines, gone, until_ms=until, body=repr(placed["b"]))

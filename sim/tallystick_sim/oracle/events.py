@@ -148,6 +148,8 @@ class Listed(NamedTuple):
     rows: Mapping[tuple[str, str, int], Mapping[str, Any]]
     unlisted: tuple[str, ...] = ()
     """Orders that are not in the lists in which they belong."""
+    clocks: Mapping[int, int] = {}
+    """By replica: milliseconds since 1970, as it believes."""
 
 
 class Ended(NamedTuple):

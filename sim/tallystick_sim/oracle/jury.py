@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 from tallystick_sim.oracle.agreement import Agreement, SameInTheEnd
 from tallystick_sim.oracle.answers import Acknowledged, Available, EndsInTime, ReadYourWrites, Sound
 from tallystick_sim.oracle.books import Books, Complaint
-from tallystick_sim.oracle.chains import Bounded, Chains
+from tallystick_sim.oracle.chains import Bounded, Chains, Fenced
+from tallystick_sim.oracle.endings import Decided, HoldsEnd, PlacedOnce, RivalsFirst
 from tallystick_sim.oracle.events import Committed, Event, FellIll, RawFrame, Vector
 
 
@@ -57,6 +58,7 @@ class Checker(Protocol):
 CHECKERS: tuple[type[Checker], ...] = (
     Chains,
     Bounded,
+    Fenced,
     Acknowledged,
     ReadYourWrites,
     Available,
@@ -64,9 +66,13 @@ CHECKERS: tuple[type[Checker], ...] = (
     Sound,
     Agreement,
     SameInTheEnd,
+    PlacedOnce,
+    RivalsFirst,
+    Decided,
+    HoldsEnd,
 )
-"""The books audit frames beside these: no oversell, rights, conservation, freed once, writers, one hash a
-dot, never shrinks, status."""
+"""The books audit frames beside these: no oversell, rights, conservation, freed once, counted once, writers,
+one hash a dot, never shrinks, status."""
 
 
 class Jury:
