@@ -147,7 +147,7 @@ CHAINS = (
     Mutant(
         "mixes-two-snapshots",
         "a new node whose peer is gone goes on with the next where the first one ended",
-        20,
+        32,
         swap(Installer, "ask", _asks_anew_of_nobody),
     ),
     Mutant(
