@@ -221,7 +221,11 @@ async def test_the_owner_decides_what_another_node_asks_for(two):
     await seen_by(us, token)
     decided = await confirm(us, "o-1", wait_for_decision=True)
     assert decided.order.state == CONFIRMED
-    assert (await cancel(us, "o-1", "c", wait_for_decision=True)).order.state == CANCELLED
+    cancelled = await cancel(us, "o-1", "c", wait_for_decision=True)
+    assert cancelled.order.state == CANCELLED
+    assert not decided.write.replayed
+    assert not cancelled.write.replayed
+    assert (await cancel(us, "o-1", "c", wait_for_decision=True)).write.replayed
     await agreed(eu, us)
     assert (await get_stock(us, "tea")).on_hand == 10
 

@@ -325,7 +325,7 @@ class Driver:
 
     def _conclude(self, work: Work, results: Sequence[Result], receipt: Receipt) -> None:
         """Answer a job, or those of its commands that need not wait."""
-        job, now = work.job, self._clock.monotonic()
+        job, results, now = work.job, work.as_first_told(results), self._clock.monotonic()
         waits = self._park(work, results, now)
         results = [self.peering.explain(r) if isinstance(r, InsufficientStock) else r for r in results]
         if waits:
@@ -335,7 +335,7 @@ class Driver:
             job, results = job.part(rest), [results[place] for place in rest]
         first = results[0] if len(results) == 1 else None
         if isinstance(first, Outcome) and first.recorded and job.waits_for_decision and not work.last:
-            self.waiting.for_decision(first.order_id, Work(job, work.commands), now)
+            self.waiting.for_decision(first.order_id, Work(job, work.commands, wrote=not first.replayed), now)
         elif self._lacks_acks(job, receipt) and any(isinstance(r, Outcome) for r in results):
             self.waiting.for_acks(self.head.seq, Done(job, results, receipt), now)
         else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from tallystick.core.replica.outcome import Outcome
 from tallystick.node.jobs import Commands, Job, NotStarted, Receipt, Result
 
 MARGIN_S = 0.05
@@ -26,12 +27,20 @@ _Counts = Callable[[int], int]
 
 
 class Work(NamedTuple):
-    """Commands to step. `last`: a shortage is final. `until`: how long it waits for tokens, once it does."""
+    """Commands to step. `last`: a shortage is final. `until`: how long it waits for tokens, once it does.
+    `wrote`: the first step did, so what it is told when it is stepped again is no replay."""
 
     job: Job
     commands: Commands
     last: bool = False
     until: float | None = None
+    wrote: bool = False
+
+    def as_first_told(self, results: Sequence[Result]) -> Sequence[Result]:
+        """The results, with no replay in them that is one only because it is stepped again here."""
+        if not self.wrote:
+            return results
+        return [r._replace(replayed=False) if isinstance(r, Outcome) else r for r in results]
 
     def unless_given_up(self, now: float) -> Work:
         """The same, or nothing if it waited for tokens and nobody waits for it any more: he may have been
