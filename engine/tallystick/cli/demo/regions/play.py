@@ -10,8 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
+from tallystick.cli.cluster_process import Cluster, running_cluster
 from tallystick.cli.demo.failures import SaleFailed
-from tallystick.cli.demo.regions.cluster import Cluster, running_cluster
 from tallystick.cli.demo.regions.report import as_json
 from tallystick.cli.demo.regions.sale import RegionalSale
 from tallystick.cli.demo.regions.screen import introduce, picture, report

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import perf_counter
 
+from tallystick.cli.cluster_process import Cluster, Region
 from tallystick.cli.demo.failures import SaleFailed
+from tallystick.cli.demo.regions.asking import look_at, shelves_of
 from tallystick.cli.demo.regions.books import Moment, RegionBooks
-from tallystick.cli.demo.regions.cluster import Cluster, Region
 from tallystick.cli.demo.regions.looks import Look
 from tallystick.cli.demo.regions.reach import Reach, Shelves, false_refusals
 from tallystick.cli.demo.regions.snapshot import Snapshot, take_snapshot
@@ -133,10 +134,10 @@ class RegionalSale:
     async def _take_look(self, cluster: Cluster) -> Look:
         """Ask every region; the shelves first and by themselves, since they have to be seen at once."""
         began, reach = self._now(), self._reach
-        shelves = await cluster.shelves()
+        shelves = await shelves_of(cluster)
         if reach == self._reach:
             self._shelves.append(Shelves(began, self._now(), reach.epoch, shelves))
-        self.look = await cluster.look(shelves)
+        self.look = await look_at(cluster, shelves)
         return self.look
 
     async def _keep_looking(self, cluster: Cluster) -> None:
