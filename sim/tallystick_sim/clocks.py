@@ -6,7 +6,7 @@ jumps since. Its other clock, which only rises, drifts alike and never jumps.
 
 from __future__ import annotations
 
-from tallystick.node.driver import Clock
+from tallystick.node.clock import Clock
 from tallystick_sim.world import STARTED_MS, World
 
 

@@ -11,7 +11,8 @@ from tallystick.store.memory import Fault
 from tallystick_sim.calls import Call, Wishes
 from tallystick_sim.disk import Disk
 from tallystick_sim.network import CALM, Network, Weather
-from tallystick_sim.node import CLUSTER, Node, Watch, ignore
+from tallystick_sim.node import CLUSTER, Node
+from tallystick_sim.observing import Observer
 from tallystick_sim.world import STARTED_MS, Listener, World
 
 REGIONS = ("eu", "us", "ap", "sa", "af")
@@ -32,7 +33,7 @@ class Cluster:
         seed: int,
         weather: Weather = CALM,
         *,
-        watch: Watch = ignore,
+        observer: Observer | None = None,
         swapped: bool = False,
         stretch: float = 0.0,
         distance_ms: Callable[[int, int], float] | None = None,
@@ -45,7 +46,7 @@ class Cluster:
         self.nodes: list[Node] = []
         self.sick: dict[int, str] = {}
         """Nodes, by name, that something happened to which they can't recover from, and what."""
-        self._watch = watch
+        self._observer = observer or Observer()
         self._swapped = swapped
         """Whether ids fall with names: who dials whom, and who gives way to whom, is by id."""
         self._stretch = stretch
@@ -96,7 +97,7 @@ class Cluster:
         return self._put(Node(self.world, self.network, name, self.replica_of(name), _region(name), self._at))
 
     def _put(self, node: Node) -> Node:
-        node.watch = self._watch
+        node.observer = self._observer
         self.nodes.append(node)
         self._prepare(node)
         return node

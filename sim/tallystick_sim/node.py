@@ -6,7 +6,8 @@ then, dials whom it is to dial, reads for others what they want. A crash loses a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeVar
@@ -36,6 +37,7 @@ from tallystick.node.installing import Installer
 from tallystick.node.jobs import Job
 from tallystick.node.logreading import read_log
 from tallystick.node.opening import ENCODERS, Opened, open_on
+from tallystick.node.outbox import GATHER_MS
 from tallystick.node.peering import Peering
 from tallystick.node.snapshots import INSTALLING_KEY, Installation, read_chunk
 from tallystick.node.source import StoreSource
@@ -56,14 +58,7 @@ R = TypeVar("R")
 RESTART_MS = 500.0
 READ_MS = (0.0, 5.0)
 CLUSTER = "c0ffee00c0ffee00"
-
-
-Watch = Callable[["Node", Sequence[tuple[Job, Any]]], None]
-"""Is shown a node, and the answers that its turn is about to let go."""
-
-
-def ignore(node: Node, answers: Sequence[tuple[Job, Any]]) -> None:
-    """Watch nothing."""
+NEVER_MS = math.inf
 
 
 @dataclass(eq=False)
@@ -92,7 +87,6 @@ class Node:
     """How many of them a watcher has seen."""
     calls: list[Call] = field(default_factory=list)
     """Of this process, not answered yet."""
-    watch: Watch = ignore
     observer: Observer = field(default_factory=Observer)
 
     def __post_init__(self) -> None:
@@ -108,7 +102,8 @@ class Node:
         self._wires = Wires(self, self._random)
         self._jobs: list[Job] = []
         self._inputs: list[PeerInput] = []
-        self._due = False
+        self._due_ms = NEVER_MS
+        self._turned_ms = -NEVER_MS
         self._ticks = 0
         self._pace = Pace()
         self._writes_until_ms = 0.0
@@ -267,8 +262,9 @@ class Node:
             self._wires.dial_all()
 
     def _tell(self, news: PeerInput) -> None:
+        """It waits for company as it does in the engine's thread."""
         self._inputs.append(news)
-        self._wake()
+        self._wake(self._turned_ms + GATHER_MS)
 
     # ------------------------------------------------------------------------------------------------- turns
 
@@ -286,16 +282,18 @@ class Node:
             pause_ms, lambda: self._wake() if (life, number) == (self._life, self._ticks) else None
         )
 
-    def _wake(self) -> None:
-        if not self._due and self.up:
-            self._due = True
+    def _wake(self, at_ms: float = 0.0) -> None:
+        """Turn the driver then, or as soon as can be after it; if it is to be turned before it, just then."""
+        due_ms = max(at_ms, self.world.now_ms, self._writes_until_ms)
+        if self.up and due_ms < self._due_ms:
+            self._due_ms = due_ms
             life = self._life
-            self.world.after(max(0.0, self._writes_until_ms - self.world.now_ms), lambda: self._turn(life))
+            self.world.at(due_ms, lambda: self._turn(life, due_ms))
 
-    def _turn(self, life: int) -> None:
-        if life != self._life or not self.up:
+    def _turn(self, life: int, due_ms: float) -> None:
+        if life != self._life or not self.up or due_ms != self._due_ms:
             return
-        self._due = False
+        self._due_ms, self._turned_ms = NEVER_MS, self.world.now_ms
         if self.frozen:
             self.network.bitten["pause"] += 1
             return
@@ -310,7 +308,6 @@ class Node:
         idle = not (jobs or inputs or turn.effects or turn.answers)
         if idle and self._guard(lambda: self._pace.tidy(self.driver.store, self.world.now_ms)) is None:
             return
-        self.watch(self, turn.answers)
         self.observer.turned(self, turn)
         committed = self.backend.commits > commits
         if self.backend.slow_ms and committed:

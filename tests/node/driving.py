@@ -16,7 +16,7 @@ from tallystick.core.replica.commands import Command, Found
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.replica.step import Replica
 from tallystick.core.replication.messages import Ack, Me
-from tallystick.node.driver import Clock as Times
+from tallystick.node.clock import Clock as Times
 from tallystick.node.driver import Driver
 from tallystick.node.engine import Engine, Wire
 from tallystick.node.identity import Identity, identity_rows

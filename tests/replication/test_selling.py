@@ -31,6 +31,7 @@ from tests.rpc.serving import CALL_S, Served
 async def two(cluster):
     eu, us = await cluster.found("eu"), await cluster.join("us")
     await linked(eu, us)
+    await agreed(eu, us)
     return eu, us
 
 

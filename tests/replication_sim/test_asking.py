@@ -21,7 +21,7 @@ LOSSY = Weather(delay_ms=(1.0, 40.0), lost=0.15, doubled=0.3, overtaken=0.2)
 def stocked(seed: int, nodes: int, *stock: dict[str, int]) -> tuple[Cluster, Watching]:
     """A cluster with so much of each item at each node."""
     watching = Watching()
-    cluster = Cluster(seed, watch=watching, swapped=bool(seed % 2))
+    cluster = Cluster(seed, observer=watching, swapped=bool(seed % 2))
     watching.nodes = cluster.nodes
     cluster.grow(nodes)
     for node, items in zip(cluster.nodes, stock, strict=False):

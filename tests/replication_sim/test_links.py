@@ -19,7 +19,7 @@ seeds = pytest.mark.parametrize("seed", range(4))
 
 def stocked(seed: int, nodes: int) -> Cluster:
     watching = Watching()
-    cluster = Cluster(seed, watch=watching, swapped=bool(seed % 2))
+    cluster = Cluster(seed, observer=watching, swapped=bool(seed % 2))
     watching.nodes = cluster.nodes
     cluster.grow(nodes)
     for node in cluster.nodes:

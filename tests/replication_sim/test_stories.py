@@ -63,7 +63,7 @@ FAULTS: tuple[Fault, ...] = (crash_before, crash_after, crash_now, partition, pa
 def live(seed: int) -> tuple[Cluster, Shoppers]:
     """One story; answers who lived it."""
     watching = Watching()
-    cluster = Cluster(seed, watch=watching, swapped=bool(seed % 2))
+    cluster = Cluster(seed, observer=watching, swapped=bool(seed % 2))
     watching.nodes = cluster.nodes
     cluster.grow(2 + seed % 3)
     shoppers = Shoppers(cluster, replicas=1 + seed % 2)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from tallystick.core.clock import EMPTY_HEAD
 from tallystick.core.frame import decode_frame
 from tallystick.core.replica.keys import frame_key, stock_key
@@ -12,17 +9,18 @@ from tallystick.core.replica.outcome import Outcome
 from tallystick.core.replication import holdback
 from tallystick.core.replication.link import WINDOW_BYTES
 from tallystick.core.stock.rights import EMPTY_ROW, Row
+from tallystick.node.driver import Turn
 from tallystick.node.identity import decode_token
-from tallystick.node.jobs import Job
 from tallystick.node.source import load_stock
 from tallystick.store.port import Table
 from tallystick_sim.calls import Answer, Call
 from tallystick_sim.node import Node
+from tallystick_sim.observing import Observer
 
 SKUS = ("tea", "milk", "salt")
 
 
-class Watching:
+class Watching(Observer):
     """All watchers of one cluster. `frame_bytes_max`: the largest frame that anybody may have written."""
 
     def __init__(self, frame_bytes_max: int = 300 << 10) -> None:
@@ -36,13 +34,13 @@ class Watching:
         self._frame_bytes_max = frame_bytes_max
         self._seen: dict[int, dict[int, int]] = {}
 
-    def __call__(self, node: Node, answers: Sequence[tuple[Job, Any]]) -> None:
-        self.answers += len(answers)
+    def turned(self, node: Node, turn: Turn) -> None:
+        self.answers += len(turn.answers)
         self._look_at_bounds(node)
         self._look_at_causes(node)
         if self.strict:
             self._look_at_stock(node)
-            for job, answer in answers:
+            for job, answer in turn.answers:
                 if isinstance(job, Call) and isinstance(answer, Answer):
                     self._look_at_copies(node, answer)
 

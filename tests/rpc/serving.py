@@ -12,7 +12,7 @@ from typing import Any
 import grpc
 
 from tallystick.core.members import node_name
-from tallystick.node.driver import Clock as Times
+from tallystick.node.clock import Clock as Times
 from tallystick.node.engine import Engine
 from tallystick.node.settings import Settings
 from tallystick.rpc.server import RunningNode, start_node

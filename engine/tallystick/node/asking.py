@@ -36,14 +36,13 @@ class AskDesk:
         self.take_sends = self._asks.take_sends
         self.take_settled = self._asks.take_settled
 
-    def ask_for(self, shortages: Sequence[Shortage], now_ms: int) -> dict[bytes, int] | None:
-        """Ask for what is short. Answers what the order wants, by stock key, none if all is here meanwhile;
-        None if it is not to be hoped for: all who answer have not enough together.
+    def ask_for(self, shortages: Sequence[Shortage], now_ms: int) -> bool | None:
+        """Ask for what is short. Answers whether anything is: all may be here meanwhile. None if it is not to
+        be hoped for: all who answer have not enough together.
 
         A view of the others is never too low on account of tokens that are under way: a move lowers one and
         raises another at once.
         """
-        wanted: dict[bytes, int] = {}
         needs: list[tuple[bytes, int, list[Holder]]] = []
         for short in shortages:
             key = stock_key(short.sku, short.location)
@@ -55,17 +54,17 @@ class AskDesk:
             if here + sum(holder.units for holder in awake) < short.asked:
                 return None
             if here < short.asked:
-                wanted[key] = short.asked
                 needs.append((key, self.wanting(key) + short.asked - here, awake))
         for key, units, awake in needs:
             self._asks.need(key, units, awake, now_ms)
-        return wanted
+        return bool(needs)
 
     def grant(self, asker: int, ask: Ask, granted: Callable[[int], None]) -> Chore:
         """What answers a peer's question.
 
-        Of two that both lack, the one with the lower id keeps all that its own orders wait for: if both did,
-        none would be served, and if none did, tokens would cross over and both would lack again.
+        Of two that both lack, the one with the lower id keeps all that its own waiting orders take, what is
+        here for them too: if both did, none would be served, and if none did, tokens would cross over and
+        both would lack again.
         """
         keep = self.wanting(ask.key) if self._me < asker else 0
         sku, location = split_stock_key(ask.key)

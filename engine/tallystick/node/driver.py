@@ -6,7 +6,7 @@ turns it in a thread of its own, the simulator on a virtual clock. Nothing leave
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
@@ -18,10 +18,12 @@ from tallystick.core.errors import InsufficientStock, Refused
 from tallystick.core.frame import Frame
 from tallystick.core.replica.commands import Command, PlaceOrder, Settle
 from tallystick.core.replica.outcome import Now, Outcome
+from tallystick.core.replica.place import units_of
 from tallystick.core.replica.step import Replica
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Effect
 from tallystick.node.chores import Chore
+from tallystick.node.clock import Clock
 from tallystick.node.identity import encode_position, encode_token, encode_vector, progress_rows
 from tallystick.node.inputs import PeerInput
 from tallystick.node.installing import BadRows
@@ -38,6 +40,7 @@ from tallystick.node.jobs import (
     answer_of,
 )
 from tallystick.node.notes import Notes
+from tallystick.node.outbox import Outbox
 from tallystick.node.patrol import Patrol
 from tallystick.node.peering import Peering
 from tallystick.node.sealing import Sealer, eager_rows, lazy_rows
@@ -53,13 +56,6 @@ log = structlog.get_logger("engine")
 
 FULL_REST_S = 1.0
 """How long peers' frames wait after one of them found no room."""
-
-
-class Clock(NamedTuple):
-    """Milliseconds since 1970; and seconds that only rise, on which deadlines are."""
-
-    wall_ms: Callable[[], int]
-    monotonic: Callable[[], float]
 
 
 class Turn(NamedTuple):
@@ -111,6 +107,7 @@ class Driver:
         self._again: list[Work] = []
         self._rests_until = 0.0
         self._slices = Slices()
+        self._outbox = Outbox()
         self.notes = Notes()
         self._patrol = Patrol(store)
         peering.desk.wanting = self.waiting.wanting
@@ -147,7 +144,7 @@ class Driver:
         self._install()
         self._begin_surveys()
         self._release(self.waiting.acknowledged(self.peering.replicated, self.peering.others, now))
-        return self._take_turn()
+        return self._take_turn(now, hurry=bool(self.waiting))
 
     def stop(self) -> Turn:
         """Answer all that waits as things stand, and write out the checkpoints."""
@@ -159,10 +156,11 @@ class Driver:
             self.store.flush()
         except StoreFull as full:
             log.warning("no room for the checkpoints: opening will replay the log", reason=str(full))
-        return self._take_turn()
+        return self._take_turn(self._clock.monotonic(), hurry=True)
 
-    def _take_turn(self) -> Turn:
-        turn = Turn(self._answers, self.peering.take_effects())
+    def _take_turn(self, now: float, *, hurry: bool) -> Turn:
+        effects = self._outbox.pass_on(self.peering.take_effects(), round(now * 1000), hurry=hurry)
+        turn = Turn(self._answers, effects)
         self._answers = []
         return turn
 
@@ -326,7 +324,7 @@ class Driver:
     def _conclude(self, work: Work, results: Sequence[Result], receipt: Receipt) -> None:
         """Answer a job, or those of its commands that need not wait."""
         job, results, now = work.job, work.as_first_told(results), self._clock.monotonic()
-        waits = self._park(work, results, now)
+        waits = self._park(work, results, now) if job.waits_for_tokens and not work.last else set()
         results = [self.peering.explain(r) if isinstance(r, InsufficientStock) else r for r in results]
         if waits:
             rest = [place for place in range(len(results)) if place not in waits]
@@ -354,14 +352,15 @@ class Driver:
         """
         places: set[int] = set()
         for place, (command, result) in enumerate(zip(work.commands, results, strict=True)):
-            may_wait = isinstance(command, PlaceOrder) and work.job.waits_for_tokens and not work.last
-            if not may_wait or not isinstance(result, InsufficientStock) or not self.waiting.has_room():
+            if not (isinstance(command, PlaceOrder) and isinstance(result, InsufficientStock)):
                 continue
-            wanted = self.peering.ask_for(result.shortages, now)
-            if wanted is not None:
+            if not self.waiting.has_room():
+                break
+            asked = self.peering.ask_for(result.shortages, now)
+            if asked is not None:
                 part = work._replace(job=work.job.part((place,)), commands=(command,))
-                if wanted:
-                    self.waiting.for_tokens(part, wanted, now)
+                if asked:
+                    self.waiting.for_tokens(part, units_of(command.body), now)
                 else:
                     self._again.append(part)
                 places.add(place)

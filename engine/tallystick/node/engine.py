@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from enum import Enum
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Any, NamedTuple
@@ -19,9 +21,10 @@ import structlog
 from tallystick.core.clock import Head, Vector
 from tallystick.core.replication.effects import Effect
 from tallystick.core.replication.messages import Message
-from tallystick.node.driver import Clock, Driver, Turn
-from tallystick.node.inputs import PeerInput, Received
+from tallystick.node.driver import Driver, Turn
+from tallystick.node.inputs import Closed, Connected, PeerInput, Received
 from tallystick.node.jobs import Job
+from tallystick.node.outbox import GATHER_MS
 from tallystick.store.port import StoreBroken, StoreFull
 
 log = structlog.get_logger("engine")
@@ -29,17 +32,12 @@ log = structlog.get_logger("engine")
 LINKED_TICK_S = 0.02
 LINKED_IDLE_S = 0.1
 """How often the driver looks at the time while there are links: after something came, and else."""
+_GATHER_S = GATHER_MS / 1000
+"""What links bring is looked at no more often than this, unless a job comes: then it goes with that. So
+orders of peers share commits, which cost as much for one as for many; and after a rest nothing waits."""
 
 _HAND_OVER_S = 0.005
 """A loop that is busy with something else for longer is not waited for."""
-
-
-def wall_ms() -> int:
-    """Milliseconds since 1970."""
-    return time.time_ns() // 1_000_000
-
-
-WALL = Clock(wall_ms, time.monotonic)
 
 
 class Said(NamedTuple):
@@ -49,6 +47,12 @@ class Said(NamedTuple):
     link: int
     data: bytes
     done: Callable[[], None]
+
+
+class _Heard(Enum):
+    """Wakes the thread for what links brought."""
+
+    SOMETHING = 1
 
 
 class Wire(NamedTuple):
@@ -79,13 +83,16 @@ class Engine:
         self._wire = wire
         self._events_max = events_max
         self._on_broken = on_broken
-        self._queue: SimpleQueue[Job | PeerInput | Said | None] = SimpleQueue()
+        self._queue: SimpleQueue[Job | PeerInput | _Heard | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="engine", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handed_over = Event()
         self._stopping = False
         self._unwritten = False
         self._quiet = True
+        self._heard: deque[Connected | Closed | Said] = deque()
+        self._calling = False
+        self._gathered_s = 0.0
         self._progress = asyncio.Event()
         self._awaited = False
         self._seen: Vector = driver.vector
@@ -104,9 +111,23 @@ class Engine:
         """Queue a job; its `deliver` will be called on the loop."""
         self._queue.put(job)
 
-    def tell(self, news: PeerInput | Said) -> None:
-        """Queue news of a link."""
+    def tell(self, news: PeerInput) -> None:
+        """Queue what was read, or asked for, to be looked at soon."""
         self._queue.put(news)
+
+    def hear(self, news: Connected | Closed | Said) -> None:
+        """Keep what a link brings, in its order, until the next turn. On the loop."""
+        assert self._loop is not None
+        self._heard.append(news)
+        if not self._calling:
+            self._calling = True
+            due_s = self._gathered_s + _GATHER_S
+            self._loop.call_later(max(0.0, due_s - time.monotonic()), self._call)
+
+    def _call(self) -> None:
+        self._calling = False
+        if self._heard:
+            self._queue.put(_Heard.SOMETHING)
 
     async def progress(self, seen: Vector, timeout_s: float) -> None:
         """Wait until more is on disk than `seen`, or for so long. On the loop."""
@@ -142,22 +163,32 @@ class Engine:
         queue = self._queue
         wait_s = self._wait_s()
         try:
-            found = [queue.get(timeout=wait_s) if wait_s > 0 else queue.get_nowait()]
+            found: list[Any] = [queue.get(timeout=wait_s) if wait_s > 0 else queue.get_nowait()]
         except Empty:
-            return [], []
+            found = []
         found += [queue.get_nowait() for _ in range(min(queue.qsize(), self._events_max))]
+        found += self._take_heard()
         jobs: list[Job] = []
         inputs: list[PeerInput] = []
+        said: list[Said] = []
         for each in found:
             if each is None:
                 self._stopping = True
             elif isinstance(each, Job):
                 jobs.append(each)
             elif isinstance(each, Said):
+                said.append(each)
                 inputs += self._read(each)
-            else:
+            elif each is not _Heard.SOMETHING:
                 inputs.append(each)
+        if said:
+            self._on_loop(_taken, said)
         return jobs, inputs
+
+    def _take_heard(self) -> list[Connected | Closed | Said]:
+        self._gathered_s = time.monotonic()
+        heard = self._heard
+        return [heard.popleft() for _ in range(len(heard))]
 
     def _wait_s(self) -> float:
         driver = self.driver
@@ -175,8 +206,6 @@ class Engine:
         except ValueError as problem:
             self._on_loop(self._wire.garbled, said.link, str(problem))
             return []
-        finally:
-            self._on_loop(said.done)
 
     def _let_go(self, turn: Turn) -> None:
         if self._awaited and self.driver.vector is not self._seen:
@@ -215,6 +244,11 @@ class Engine:
         self._handed_over.clear()
         self._loop.call_soon_threadsafe(_deliver, answers, self._loop, self._handed_over)
         self._handed_over.wait(_HAND_OVER_S)
+
+
+def _taken(said: Sequence[Said]) -> None:
+    for each in said:
+        each.done()
 
 
 def _deliver(answers: Sequence[tuple[Job, Any]], loop: asyncio.AbstractEventLoop, handed_over: Event) -> None:

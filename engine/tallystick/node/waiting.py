@@ -122,7 +122,8 @@ class Waiting:
         return len(self._parked) < PARKED_MAX
 
     def for_tokens(self, work: Work, wanted: dict[bytes, int], now: float) -> None:
-        """Step this again when tokens of these items came, or can't come. `wanted`: all that it asks for."""
+        """Step this again when tokens of these items came, or can't come. `wanted`: all that it takes, what
+        is here included."""
         self._number += 1
         until = min(_until(work.job, now), now + TOKENS_S) if work.until is None else work.until
         self._parked[self._number] = _Parked(until, work._replace(until=until)), wanted

@@ -14,7 +14,8 @@ from grpc_reflection.v1alpha import reflection
 from tallystick.core.replica.outcome import EntryKind
 from tallystick.core.replica.step import Replica
 from tallystick.core.replication.messages import Me
-from tallystick.node.driver import Clock, Driver
+from tallystick.node.clock import Clock
+from tallystick.node.driver import Driver
 from tallystick.node.engine import Engine, Wire
 from tallystick.node.identity import draw_boot_id, draw_client_id
 from tallystick.node.installing import Installer

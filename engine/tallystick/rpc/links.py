@@ -178,7 +178,7 @@ class Links:
         """One connection, until either side ends it."""
         self._last += 1
         link = self._links[self._last] = _Link(self._last)
-        self._engine.tell(Connected(link.number))
+        self._engine.hear(Connected(link.number))
         reading = asyncio.create_task(self._read_all(link, stream))
         writing = asyncio.create_task(_write_all(link, stream))
         tasks = (reading, writing, asyncio.create_task(link.over.wait()))
@@ -192,7 +192,7 @@ class Links:
                 task.cancel()
             await asyncio.wait(tasks)
             del self._links[link.number]
-            self._engine.tell(Closed(link.number))
+            self._engine.hear(Closed(link.number))
             self._note_unlinked(link)
 
     async def _read_all(self, link: _Link, stream: _Stream) -> None:
@@ -205,7 +205,7 @@ class Links:
                 return
             if data is grpc.aio.EOF:
                 return
-            self._engine.tell(Said(link.number, data, room.release))
+            self._engine.hear(Said(link.number, data, room.release))
 
     # ----------------------------------------------------------------------------------------------- dialling
 

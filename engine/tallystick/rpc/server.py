@@ -20,8 +20,8 @@ from grpc_health.v1 import health
 from tallystick.core.errors import Refused
 from tallystick.core.members import node_name
 from tallystick.core.replica.commands import Found, SettleIn
-from tallystick.node.driver import Clock
-from tallystick.node.engine import WALL, Engine
+from tallystick.node.clock import WALL, Clock
+from tallystick.node.engine import Engine
 from tallystick.node.founding import OwnJob
 from tallystick.node.identity import Identity
 from tallystick.node.jobs import Closed, Installing

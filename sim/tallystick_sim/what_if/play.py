@@ -18,11 +18,13 @@ from tallystick.core.replica.commands import PlaceOrder, ReceiveStock
 from tallystick.core.replica.keys import stock_key
 from tallystick.core.replica.outcome import Outcome
 from tallystick.core.stock.rights import Stock, join_stock, rights
+from tallystick.node.driver import Turn
 from tallystick.node.source import StoreSource
 from tallystick_sim.calls import Call, Wishes
 from tallystick_sim.cluster import Cluster
 from tallystick_sim.network import Weather
 from tallystick_sim.node import Node
+from tallystick_sim.observing import Observer
 from tallystick_sim.what_if.question import Cut, Question, spans
 
 SKU = "ITEM"
@@ -90,7 +92,7 @@ def play(question: Question, policy: str) -> Played:
     return _Sale(question, policy).run()
 
 
-class _Sale:
+class _Sale(Observer):
     def __init__(self, question: Question, policy: str) -> None:
         self._question = question
         self._policy = policy
@@ -111,7 +113,7 @@ class _Sale:
         self._samples: list[Sample] = []
         self._began_ms = 0.0
         for node in self._nodes:
-            node.watch = self._watch
+            node.observer = self
 
     def run(self) -> Played:
         question, world = self._question, self._world
@@ -167,9 +169,9 @@ class _Sale:
         self._calls.append((arrival, call))
         self._asked_ms[id(call)] = self._world.now_ms
 
-    def _watch(self, node: Node, answers: Iterable[tuple[object, object]]) -> None:
+    def turned(self, node: Node, turn: Turn) -> None:
         """The moment in which a customer is answered: what is left then, and where?"""
-        for job, answer in answers:
+        for job, answer in turn.answers:
             asked = self._asked_ms.get(id(job))
             if asked is None:
                 continue

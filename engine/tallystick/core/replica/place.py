@@ -118,18 +118,23 @@ def _placed_before(order_id: str, record: OrderRecord, data: bytes) -> Outcome:
     )
 
 
-def _take(replica: Replica, body: Body, view: View) -> tuple[Taking, LineQuantities]:
-    """What to take for each item, and what each line will be short of. Raises InsufficientStock."""
-    wanted: dict[bytes, int] = {}
+def units_of(body: Body) -> dict[bytes, int]:
+    """What an order takes, by stock key."""
+    units: dict[bytes, int] = {}
     for line in body.lines:
         if not line.untracked:
             key = stock_key(line.sku, line.location)
-            wanted[key] = wanted.get(key, 0) + line.quantity
+            units[key] = units.get(key, 0) + line.quantity
+    return units
+
+
+def _take(replica: Replica, body: Body, view: View) -> tuple[Taking, LineQuantities]:
+    """What to take for each item, and what each line will be short of. Raises InsufficientStock."""
     me, stock_of = replica.replica, view.stock_of
     taking: Taking = []
     shortages: list[Shortage] = []
     free: dict[bytes, int] = {}
-    for key, units in wanted.items():
+    for key, units in units_of(body).items():
         stock = stock_of(key)
         here, row = standing(stock, me)
         if here < units:
