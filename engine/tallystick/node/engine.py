@@ -38,6 +38,8 @@ orders of peers share commits, which cost as much for one as for many; and after
 
 _HAND_OVER_S = 0.005
 """A loop that is busy with something else for longer is not waited for."""
+_FEW = 4
+"""Answers that are not worth waiting for: those who get them bring in no commit's worth."""
 
 
 class Said(NamedTuple):
@@ -238,12 +240,14 @@ class Engine:
 
         Both threads need the interpreter, so going on at once gains nothing: the next commit would begin
         with the few requests that came early, and each row of it would be a race for the lock. So it finds
-        those that the answers bring in, too: fewer and larger commits, at a tenth less processor time.
+        those that the answers bring in, too: fewer and larger commits, at a tenth less processor time. A few
+        are not waited for.
         """
         assert self._loop is not None
         self._handed_over.clear()
         self._loop.call_soon_threadsafe(_deliver, answers, self._loop, self._handed_over)
-        self._handed_over.wait(_HAND_OVER_S)
+        if len(answers) >= _FEW:
+            self._handed_over.wait(_HAND_OVER_S)
 
 
 def _taken(said: Sequence[Said]) -> None:
