@@ -107,7 +107,7 @@ CHAINS = (
     Mutant(
         "compares-vectors-without-hashes",
         "chains are compared by numbers alone",
-        25,
+        108,
         both(
             swap(replicator, "find_forks", _blind),
             swap(Replicator, "_take_frame", _looks_no_closer),
@@ -147,7 +147,7 @@ CHAINS = (
     Mutant(
         "mixes-two-snapshots",
         "a new node whose peer is gone goes on with the next where the first one ended",
-        32,
+        70,
         swap(Installer, "ask", _asks_anew_of_nobody),
     ),
     Mutant(

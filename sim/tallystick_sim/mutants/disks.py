@@ -126,7 +126,7 @@ DISKS = (
     Mutant(
         "acknowledges-what-found-no-room",
         "a commit that finds no room is dropped, and its callers are told that it is done",
-        2,
+        9,
         swap(Driver, "_write", _ignores_full),
     ),
     Mutant(
@@ -138,7 +138,7 @@ DISKS = (
     Mutant(
         "pushes-before-the-commit",
         "frames are sent before they are on disk: one that finds no room gives its numbers to another",
-        2,
+        6,
         swap(Driver, "_write", _pushes_first),
     ),
     Mutant(
@@ -174,7 +174,7 @@ DISKS = (
     Mutant(
         "drops-rows-with-the-checkpoint",
         "with the rows that a checkpoint has written go those that became dirty meanwhile",
-        1,
+        2,
         swap(Dirty, "absorb", _drops_fresh_rows),
     ),
     Mutant(
