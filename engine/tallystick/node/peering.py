@@ -167,7 +167,8 @@ class Peering:
             if now >= self._round_s:
                 self._round_s = now + ROUND_S
                 self._effects += self.gossip.round(self._wall_ms, self._links(), self.replicator.vector)
-            if moves := self.balancer.plan(self.members, self._linked_peers(), self._wall_ms):
+            due = self.balancer.due(self._wall_ms)
+            if due and (moves := self.balancer.plan(self.members, self._linked_peers(), self._wall_ms)):
                 self._chores.append(Chore(moves))
 
     # ---------------------------------------------------------------------------------------- peers' frames
