@@ -213,8 +213,12 @@ class MemoryBackend:
 
     def _growth(self, table: Table, rows: Rows) -> int:
         values = self._tables[table].values
-        before = sum(len(key) + len(values[key]) for key in rows if key in values)
-        return sum(len(key) + len(value) for key, value in rows.items() if value is not None) - before
+        growth = 0
+        for key, value in rows.items():
+            before = values.get(key)
+            growth += 0 if value is None else len(key) + len(value)
+            growth -= 0 if before is None else len(key) + len(before)
+        return growth
 
     def _writable(self, table: Table) -> _Rows:
         rows = self._tables[table]
