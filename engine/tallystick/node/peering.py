@@ -123,8 +123,9 @@ class Peering:
                 self.verifier.ask(done)
             case Received(link, message):
                 self._received(link, message, now_ms)
-                self.heard[self._peer(link)] = wall_ms
-                self.desk.heard(self._peer(link), now_ms)
+                peer = self._peer(link)
+                self.heard[peer] = wall_ms
+                self.desk.heard(peer, now_ms)
 
     def _received(self, link: int, message: Message, now_ms: int) -> None:
         match message:
@@ -182,7 +183,7 @@ class Peering:
 
     def has_ready(self) -> bool:
         """Whether frames of peers can be applied."""
-        return bool(self.replicator.ready(1, 1))
+        return bool(self.replicator.held.bytes) and bool(self.replicator.ready(1, 1))
 
     def apply_ready(self, view: View, events_max: int, bytes_max: int) -> list[Frame] | None:
         """Join frames that are ready into `view`. None: one of them can't be; its origin is stopped, and the

@@ -361,6 +361,8 @@ class Replicator:
             return
         me = self.me.replica
         ours = 0 if me in self.stopped else self.vector.get(me, EMPTY_HEAD).seq
+        if peer.sent.get(me, 0) >= ours and not peer.wanted:
+            return  # nearly always, and this is asked in every turn
         for origin, until in ((me, ours), *peer.wanted.items()):
             sent = peer.sent.get(origin, 0)
             if sent < until:
