@@ -118,10 +118,14 @@ class Balancer:
         heard = dict(self._heard.get(key, {}))
         return rates_now(self._me, self._meter.rate(key, now_ms), heard, now_ms)
 
+    def due(self, now_ms: int) -> bool:
+        """Whether it is time for a look, and something to look at."""
+        return bool(self._changed) and not 0 <= now_ms - self._looked_ms < LOOK_MS
+
     def plan(self, members: Mapping[int, Member], linked: Sequence[int], now_ms: int) -> Rebalance | None:
         """What to send now; None if nothing, or if it is not yet time for a look."""
         policy = self._policy
-        if policy is None or not self._changed or 0 <= now_ms - self._looked_ms < LOOK_MS:
+        if policy is None or not self.due(now_ms):
             return None
         self._looked_ms = now_ms
         active = [replica for replica, member in members.items() if member.state == MemberState.ACTIVE]

@@ -164,26 +164,25 @@ class Driver:
         self._answers = []
         return turn
 
-    def _group(self, works: Iterable[Work], jobs: Iterable[Job]) -> bool:
+    def _group(self, works: Sequence[Work], jobs: Sequence[Job]) -> bool:
         """Step works and jobs; answers whether there were any.
 
         A job is read when its turn comes: what was given up while it waited costs nothing.
         """
+        if not works and not jobs:
+            return False
         batch: list[Work] = []
         events = 0
-        some = False
         now = self._clock.monotonic()
         waited = (work.unless_given_up(now) for work in works)
         for work in chain(waited, (Work(job, self._read(job)) for job in jobs)):
-            some = True
             if batch and events + len(work.commands) > self._events_max:
                 self._commit(batch)
                 batch, events = [], 0
             batch.append(work)
             events += len(work.commands)
-        if batch:
-            self._commit(batch)
-        return some
+        self._commit(batch)
+        return True
 
     def _read(self, job: Job) -> Commands:
         if job.deadline is not None and self._clock.monotonic() > job.deadline:
@@ -226,9 +225,10 @@ class Driver:
                 refusal = StorageFull(str(problem))
                 results = [[refusal] * len(work.commands) for work in batch]
                 self._rests_until = self._clock.monotonic() + FULL_REST_S
-        receipt = self._receipt(stamp)
-        for work, done in zip(batch, results, strict=True):
-            self._conclude(work, done, receipt)
+        if batch:
+            receipt = self._receipt(stamp)
+            for work, done in zip(batch, results, strict=True):
+                self._conclude(work, done, receipt)
         if frames:  # only now: what waits may have been stepped just before them
             self._again += self.waiting.decided(key.decode() for key in view.orders)
 

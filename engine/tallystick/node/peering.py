@@ -123,8 +123,9 @@ class Peering:
                 self.verifier.ask(done)
             case Received(link, message):
                 self._received(link, message, now_ms)
-                self.heard[self._peer(link)] = wall_ms
-                self.desk.heard(self._peer(link), now_ms)
+                peer = self._peer(link)
+                self.heard[peer] = wall_ms
+                self.desk.heard(peer, now_ms)
 
     def _received(self, link: int, message: Message, now_ms: int) -> None:
         match message:
@@ -167,7 +168,8 @@ class Peering:
             if now >= self._round_s:
                 self._round_s = now + ROUND_S
                 self._effects += self.gossip.round(self._wall_ms, self._links(), self.replicator.vector)
-            if moves := self.balancer.plan(self.members, self._linked_peers(), self._wall_ms):
+            due = self.balancer.due(self._wall_ms)
+            if due and (moves := self.balancer.plan(self.members, self._linked_peers(), self._wall_ms)):
                 self._chores.append(Chore(moves))
 
     # ---------------------------------------------------------------------------------------- peers' frames
@@ -181,7 +183,7 @@ class Peering:
 
     def has_ready(self) -> bool:
         """Whether frames of peers can be applied."""
-        return bool(self.replicator.ready(1, 1))
+        return bool(self.replicator.held.bytes) and bool(self.replicator.ready(1, 1))
 
     def apply_ready(self, view: View, events_max: int, bytes_max: int) -> list[Frame] | None:
         """Join frames that are ready into `view`. None: one of them can't be; its origin is stopped, and the

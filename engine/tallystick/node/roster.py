@@ -16,14 +16,19 @@ class Members:
     def __init__(self, me: int, records: Mapping[int, Member]) -> None:
         self._me = me
         self.records = dict(records)
+        self._peers = self._find_peers()
 
     def note(self, view: View) -> None:
         """A commit wrote some."""
         for key, data in view.members.items():
             self.records[int.from_bytes(key)] = decode(data, Member)
+        self._peers = self._find_peers()
 
-    def peers(self) -> dict[int, Member]:
+    def peers(self) -> Mapping[int, Member]:
         """The other members, those that have ended left out."""
+        return self._peers
+
+    def _find_peers(self) -> dict[int, Member]:
         return {
             replica: member
             for replica, member in sorted(self.records.items())

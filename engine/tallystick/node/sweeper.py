@@ -46,8 +46,10 @@ class Sweeper:
 
     def due(self, now_ms: int) -> list[str]:
         """Orders whose hold is over, the oldest first; some of many."""
+        if not self._after and now_ms < self._next_ms:
+            return []
         now = time.monotonic()
-        if not self._after and (now_ms < self._next_ms or now - self._last < self._interval_s):
+        if not self._after and now - self._last < self._interval_s:
             return []
         keys: list[bytes] = []
         left = False

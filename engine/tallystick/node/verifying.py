@@ -128,6 +128,8 @@ class Verifier:
 
     def _comparisons(self, link: int = 0) -> list[Comparison]:
         """Those under way, over one link or all."""
+        if self._run is None and self._naming is None:
+            return []
         run = self._run.comparisons if self._run else []
         return [each for each in (*run, self._naming) if each and link in (0, each.link)]
 

@@ -142,6 +142,8 @@ class Waiting:
 
     def expired(self, now: float) -> list[Work]:
         """What has no time left: to be stepped a last time."""
+        if not self._parked and not self._decisions:
+            return []
         late = [number for number, (parked, _) in self._parked.items() if parked.until <= now]
         works = [self._unpark(number).work for number in late]
         for name in [*self._decisions]:

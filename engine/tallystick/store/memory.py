@@ -7,6 +7,7 @@ from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum, auto
+from itertools import chain
 from threading import Lock
 from typing import Final
 
@@ -195,8 +196,9 @@ class MemoryBackend:
         return other
 
     def _apply(self, writes: Mapping[Table, Rows]) -> None:
-        if not all(0 < len(key) <= KEY_BYTES_MAX for rows in writes.values() for key in rows):
-            raise StoreError("a key is empty or too long")
+        for key in chain.from_iterable(writes.values()):
+            if not 0 < len(key) <= KEY_BYTES_MAX:
+                raise StoreError("a key is empty or too long")
         used = self._used_bytes + sum(self._growth(table, rows) for table, rows in writes.items())
         if used > self._used_bytes:
             for name, room in (("map", self.map_bytes), ("disk", self.disk_bytes)):
@@ -213,8 +215,12 @@ class MemoryBackend:
 
     def _growth(self, table: Table, rows: Rows) -> int:
         values = self._tables[table].values
-        before = sum(len(key) + len(values[key]) for key in rows if key in values)
-        return sum(len(key) + len(value) for key, value in rows.items() if value is not None) - before
+        growth = 0
+        for key, value in rows.items():
+            before = values.get(key)
+            growth += 0 if value is None else len(key) + len(value)
+            growth -= 0 if before is None else len(key) + len(before)
+        return growth
 
     def _writable(self, table: Table) -> _Rows:
         rows = self._tables[table]

@@ -118,6 +118,8 @@ class Asks:
 
     def tick(self, now_ms: int) -> None:
         """Time has passed: who has not answered is waited for no longer."""
+        if not self._items and not self._silent:
+            return
         late = now_ms - self._timeout_ms
         self._silent = {peer: until for peer, until in self._silent.items() if until > now_ms}
         for key, item in [*self._items.items()]:

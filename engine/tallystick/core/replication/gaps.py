@@ -32,6 +32,10 @@ class Gaps:
     def __init__(self) -> None:
         self._gaps: dict[int, _Gap] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anything is lacking, as far as was sought."""
+        return bool(self._gaps)
+
     def narrowed(self, origin: int, now_ms: int) -> None:
         """Something of the origin came."""
         if origin in self._gaps:

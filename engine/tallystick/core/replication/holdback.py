@@ -54,6 +54,8 @@ class HoldBack:
 
     def ready(self, vector: Vector, events_max: int, bytes_max: int) -> list[Frame]:
         """Frames that can be applied now, causes first; one at least, if any can."""
+        if not self._queues:
+            return []
         reached = dict(vector)
         taken: dict[int, int] = {}
         frames: list[Frame] = []

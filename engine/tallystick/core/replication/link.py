@@ -31,6 +31,8 @@ class Link:
     """What the peer has on disk, as it said."""
     told: dict[int, Head] = field(default_factory=dict)
     """What we have on disk, as it was told."""
+    untold: bool = True
+    """Whether there may be something on disk here that it was not told. Else there is no need to look."""
     sent: dict[int, int] = field(default_factory=dict)
     """Origin → the event up to which its frames were sent."""
     on_our_chain: bool = False
@@ -67,6 +69,11 @@ class Link:
     def seq_of(self, origin: int) -> int:
         """The last event of the origin that the peer has on disk, as far as we know."""
         return self.has.get(origin, EMPTY_HEAD).seq
+
+    def forget_told(self) -> None:
+        """Nobody knows what the peer heard: it is to be told all."""
+        self.told.clear()
+        self.untold = True
 
     def wants(self, origin: int, seq: int, until: int) -> None:
         """The peer asks for these events of another's chain. What it has meanwhile it gets no more."""

@@ -62,6 +62,8 @@ class Replicator:
         """Peer → our events that it has on disk, as far as it ever said."""
         self._admits = admits
         self._gaps = Gaps()
+        self._may_lack = True
+        """Whether somebody may have what is not here. While nobody has, there is no need to look."""
         self._effects: list[Effect] = []
 
     # ------------------------------------------------------------------------------------------ what comes in
@@ -106,6 +108,7 @@ class Replicator:
             peer.installing = False
             self._begin(peer, vector.get(me, EMPTY_HEAD))
         peer.acknowledged(vector, now_ms)
+        self._may_lack |= any(head.seq > self._reached(origin) for origin, head in vector.items())
         self._note_acked(peer)
         self._pump(peer)
         self._seek(now_ms)
@@ -126,8 +129,9 @@ class Replicator:
         self.vector.update(vector)
         self.installing = False
         self.held.rebase(self.vector)
+        self._may_lack = True
         for peer in self.links.values():
-            peer.told.clear()
+            peer.forget_told()
             self._acknowledge(peer, now_ms)
 
     def log_read(self, link: int, origin: int, frames: Sequence[bytes], now_ms: int) -> None:
@@ -163,9 +167,9 @@ class Replicator:
             if now_ms - peer.beat_ms >= HEARTBEAT_MS:
                 # All of it, since an acknowledgement may have been lost.
                 peer.beat_ms = now_ms
-                peer.told.clear()
+                peer.forget_told()
                 self._send_ack(peer, now_ms, always=True)
-            elif now_ms - peer.acked_ms >= ACK_MS:
+            elif peer.untold and now_ms - peer.acked_ms >= ACK_MS:
                 self._send_ack(peer, now_ms, always=False)
             self._pump(peer)
         self._seek(now_ms)
@@ -217,7 +221,7 @@ class Replicator:
             self.closed(older.number)
         peer.hello, peer.peer, peer.installing = hello, hello.replica, hello.installing
         self._begin(peer, hello.vector.get(self.me.replica, EMPTY_HEAD))
-        peer.told = {}
+        peer.forget_told()
         self.heard_vector(peer, {} if hello.installing else hello.vector, now_ms)
 
     def _replaces(self, older: Link, hello: Hello) -> bool:
@@ -295,6 +299,7 @@ class Replicator:
         tail = self.held.tail(origin, head)
         if frame.last <= tail.seq:
             peer.told.pop(origin, None)  # that it is here was not heard: say it again
+            peer.untold = True
             if frame.last == head.seq and frame.digest != head.digest:
                 self.forked(fork_of(origin, frame.last))
             return
@@ -306,11 +311,12 @@ class Replicator:
 
     def _seek(self, now_ms: int) -> None:
         """Ask for what somebody has and nobody is bringing."""
-        if self.installing:
+        if self.installing or not self._may_lack:
             return
         besides = {self.me.replica, *self.stopped}
         for peer, want in self._gaps.seek(self.links.values(), besides, self._reached, now_ms):
             self._send(peer, want)
+        self._may_lack = bool(self._gaps)
 
     def _reached(self, origin: int) -> int:
         return self.held.tail(origin, self.vector.get(origin, EMPTY_HEAD)).seq
@@ -355,6 +361,8 @@ class Replicator:
             return
         me = self.me.replica
         ours = 0 if me in self.stopped else self.vector.get(me, EMPTY_HEAD).seq
+        if peer.sent.get(me, 0) >= ours and not peer.wanted:
+            return  # nearly always, and this is asked in every turn
         for origin, until in ((me, ours), *peer.wanted.items()):
             sent = peer.sent.get(origin, 0)
             if sent < until:
@@ -363,6 +371,8 @@ class Replicator:
                 return
 
     def _acknowledge(self, peer: Link, now_ms: int) -> None:
+        """Something came to disk; if it is too early to say so, `tick` does."""
+        peer.untold = True
         if peer.hello is not None and now_ms - peer.acked_ms >= ACK_MS:
             self._send_ack(peer, now_ms, always=False)
 
@@ -372,6 +382,7 @@ class Replicator:
             return
         me = self.me.replica
         news = {o: head for o, head in self.vector.items() if o != me and peer.told.get(o) != head}
+        peer.untold = False
         if news or always:
             peer.told.update(news)
             peer.acked_ms = now_ms

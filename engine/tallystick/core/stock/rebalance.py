@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tallystick.core.stock.demand import decayed
-from tallystick.core.stock.rights import Stock, rights
+from tallystick.core.stock.rights import Stock, standing
 
 DEAD_ZONE_PERCENT = 3
 DEAD_ZONE_UNITS = 2
@@ -85,8 +85,8 @@ def holdings(stock: Stock, members: Iterable[int]) -> dict[int, int]:
     """The rights of each member, less the goods that it owes: below 0 it needs tokens to pay with."""
     held = {}
     for member in members:
-        row = stock.row(member)
-        held[member] = rights(stock, member) - (row.owed - row.settled)
+        units, row = standing(stock, member)
+        held[member] = units - (row.owed - row.settled)
     return held
 
 

@@ -76,7 +76,10 @@ class Row(
 
     def moved_to(self, replica: int) -> int:
         """Units of rights ever given to `replica`."""
-        return next((units for to, units in self.moved if to == replica), 0)
+        for to, units in self.moved:
+            if to == replica:
+                return units
+        return 0
 
 
 EMPTY_ROW = Row()
