@@ -36,6 +36,10 @@ _GATHER_S = GATHER_MS / 1000
 """What links bring is looked at no more often than this, unless a job comes: then it goes with that. So
 orders of peers share commits, which cost as much for one as for many; and after a rest nothing waits."""
 
+TIDY_S = 0.25
+"""Nothing was written for so long: there is time for the checkpoint. While orders come every few milliseconds
+a slice is longer than the pause that it is written in."""
+
 _HAND_OVER_S = 0.005
 """A loop that is busy with something else for longer is not waited for."""
 _FEW = 4
@@ -92,6 +96,7 @@ class Engine:
         self._stopping = False
         self._unwritten = False
         self._quiet = True
+        self._wrote_s = 0.0
         self._heard: deque[Connected | Closed | Said] = deque()
         self._calling = False
         self._gathered_s = 0.0
@@ -150,7 +155,7 @@ class Engine:
                 jobs, inputs = self._gather()
                 self._quiet = not jobs and not inputs
                 self._let_go(self.driver.turn(jobs, inputs))
-                if self._quiet and not self._stopping:
+                if self._has_time():
                     self._idle()
             self._let_go(self.driver.stop())
         except StoreBroken as broken:
@@ -210,14 +215,18 @@ class Engine:
             return []
 
     def _let_go(self, turn: Turn) -> None:
-        if self._awaited and self.driver.vector is not self._seen:
-            self._awaited = False
-            self._on_loop(self._wake)
-        self._seen = self.driver.vector
+        if self.driver.vector is not self._seen:
+            self._seen, self._wrote_s, self._unwritten = self.driver.vector, time.monotonic(), False
+            if self._awaited:
+                self._awaited = False
+                self._on_loop(self._wake)
         if turn.effects:
             self._on_loop(self._wire.deliver, [self._wire.encode(effect) for effect in turn.effects])
         if turn.answers:
             self._hand_over(turn.answers)
+
+    def _has_time(self) -> bool:
+        return self._quiet and not self._stopping and time.monotonic() >= self._wrote_s + TIDY_S
 
     def _idle(self) -> None:
         """Nothing waits: write a slice of the checkpoint, and another if nothing comes in between."""

@@ -33,6 +33,8 @@ class Outbox:
 
     def pass_on(self, effects: Sequence[Effect], now_ms: int, *, hurry: bool) -> list[Effect]:
         """What leaves now; the rest does with a later call. `now_ms` never falls."""
+        if not effects and not self._acks and not self._bytes:
+            return []
         others = [effect for effect in effects if not self._keeps(effect)]
         if not (others or hurry or now_ms - self._left_ms >= GATHER_MS):
             return []

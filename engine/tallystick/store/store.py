@@ -20,6 +20,7 @@ from tallystick.store.record import pack_rows, unpack
 Position = bytes | Callable[[], bytes]
 """Where lazy tables stand, in the caller's words; a function if the words are costly."""
 
+_KEYS_AN_EVENT: Final = 16  # twice what an order of three lines makes dirty
 _RETRY_SHARE: Final = 20  # a checkpoint that found no room waits for a twentieth of the backlog to pass
 
 
@@ -32,7 +33,8 @@ class Store:
 
     `encoders`: for each lazy table that isn't an index, how an object becomes its payload. It is called when
     a row is written, not when it is handed in.
-    `slice_keys`: at least how many rows of a running checkpoint go with each commit.
+    `slice_keys`: at least how many rows of a running checkpoint go with each large commit, or are written
+    when nothing waits; a small commit carries fewer, in proportion, for somebody waits for it.
     `backlog_events`: how many events' rows may be dirty: bounds memory and the time that opening takes.
     """
 
@@ -202,7 +204,7 @@ class Store:
             return None
         checkpoint = self._running_checkpoint()
         due = keys_due(checkpoint.keys_left, self._backlog_events - self.backlog, events)
-        return checkpoint.slice(max(due, self._slice_keys))
+        return checkpoint.slice(max(due, min(self._slice_keys, _KEYS_AN_EVENT * max(1, events))))
 
     def _running_checkpoint(self) -> Checkpoint:
         if self._checkpoint is None:
