@@ -12,6 +12,31 @@ from tallystick.node.jobs import Receipt, Result
 from tests.node.driving import NODE, PATIENCE_S, Answered, Asked, Driven, driving
 from tests.node.workload import sale
 
+ENOUGH = 4
+"""Answers of one commit that are worth waiting for."""
+
+
+class Held(Asked):
+    """A job that keeps the engine busy until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__(sale("held", 1))
+        self.may_go_on = Event()
+
+    def commands(self) -> Sequence[Command]:
+        assert self.may_go_on.wait(PATIENCE_S)
+        return super().commands()
+
+
+def submit_together(driven: Driven, first: Asked) -> None:
+    """Have `first` done in one commit with as many as are waited for."""
+    held = Held()
+    driven.engine.submit(held)
+    driven.engine.submit(first)
+    for number in range(1, ENOUGH):
+        driven.engine.submit(Asked(sale(f"beside-{number}", 1)))
+    held.may_go_on.set()
+
 
 class First(Asked):
     """A job during whose commit another one comes in."""
@@ -37,7 +62,7 @@ async def test_what_answers_bring_in_goes_with_what_came_in_before(driven):
     early, late = Asked(sale("early", 1)), Asked(sale("late", 1))
     first = First(driven, early)
     first.done.add_done_callback(lambda _: driven.engine.submit(late))
-    driven.engine.submit(first)
+    submit_together(driven, first)
     assert (await early.done).receipt.hlc == (await late.done).receipt.hlc > (await first.done).receipt.hlc
 
 
@@ -57,5 +82,5 @@ async def test_a_busy_loop_holds_up_no_commit(driven):
 
     second = Second(sale("second", 1))
     slow = Slow(driven, second)
-    driven.engine.submit(slow)
+    submit_together(driven, slow)
     assert (await slow.done).receipt.hlc < (await second.done).receipt.hlc
