@@ -7,14 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from hashlib import blake2b
+from itertools import combinations
 from multiprocessing import get_context
 from typing import Any, NamedTuple
 
 from tallystick_sim.drawing import Wanted
-from tallystick_sim.faults import AMBIENT
+from tallystick_sim.faults import ALL_KINDS, AMBIENT, SICK
 from tallystick_sim.probes import KNOWN
 from tallystick_sim.run import Result, run_seed
 
+KNOWN_PAIRS = frozenset(frozenset(pair) for pair in combinations(ALL_KINDS, 2) if not SICK.issuperset(pair))
+"""Kinds of fault that one run can have both of."""
 NEVER_BIT_SEEDS = 20
 """In fewer runs that have a kind of fault, it may be chance that none of them felt it."""
 
@@ -30,6 +33,8 @@ class Summary(NamedTuple):
     orders: int
     faults: dict[str, int]
     """Kind → how often it was felt."""
+    fault_pairs: dict[str, Any]
+    """Pairs of kinds that one run has felt both of: how many were, of how many, and which were not."""
     faults_a_seed: float
     """The median of what was planned, beside what is wrong all the time."""
     probes: dict[str, Any]
@@ -83,12 +88,19 @@ def summarise(results: Sequence[Result], wall_seconds: float) -> Summary:
         round(sum(result.cpu_seconds for result in results), 3),
         sum(result.orders for result in results),
         dict(sorted(faults.items())),
+        _pairs(results),
         timed[len(timed) // 2] if timed else 0,
         {"reached": len(probes), "known": len(KNOWN), "counts": dict(sorted(probes.items()))},
         [{"seed": result.seed, **each._asdict()} for result in results for each in result.violations],
         sorted(kind for kind, runs in enabled.items() if runs >= _enough(kind) and not faults[kind]),
         trace.hexdigest(),
     )
+
+
+def _pairs(results: Sequence[Result]) -> dict[str, Any]:
+    felt = {frozenset(pair) for result in results for pair in combinations(result.faults, 2)}
+    missing = sorted(sorted(pair) for pair in KNOWN_PAIRS - felt)
+    return {"reached": len(KNOWN_PAIRS) - len(missing), "known": len(KNOWN_PAIRS), "missing": missing}
 
 
 def _enough(kind: str) -> int:

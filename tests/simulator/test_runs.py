@@ -169,6 +169,17 @@ def test_a_kind_that_never_bit_fails_the_batch():
     assert summarise([numb._replace(enabled=("crash",))] * 20, 1.0).never_bit == ["crash"]
 
 
+def test_a_pair_counts_when_one_run_felt_both():
+    run = run_seed(1001)._replace(faults={"crash": 1})
+    apart = summarise([run, run._replace(faults={"lost": 2})], 1.0).fault_pairs
+    together = summarise([run._replace(faults={"crash": 1, "lost": 2})], 1.0).fault_pairs
+    assert (apart["reached"], together["reached"]) == (0, 1)
+    assert ["crash", "lost"] in apart["missing"]
+    assert ["crash", "lost"] not in together["missing"]
+    assert together["known"] > 200
+    assert not any({*pair} <= SICK for pair in apart["missing"]), "a run ends one node at most"
+
+
 def test_probes_are_known():
     with pytest.raises(KeyError):
         Probes().hit("no such path")

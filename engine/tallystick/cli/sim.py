@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,7 +155,8 @@ def _tell(summary: Summary) -> None:
                 f"{summary.simulated_seconds:,.0f} s in {summary.wall_seconds:,.1f} s, {pace:,.0f} x real",
             ),
             ("faults", _listed(summary.faults.items())),
-            ("rare paths", f"{summary.probes['reached']} of {summary.probes['known']} reached"),
+            ("pairs of them", _of(summary.fault_pairs)),
+            ("rare paths", _of(summary.probes)),
             ("", _listed(counts.items())),
             ("trace", summary.trace_hash),
             ("never felt", ", ".join(summary.never_bit)),
@@ -168,6 +169,10 @@ def _tell(summary: Summary) -> None:
         )
     if summary.violations:
         click.echo(f"See one: tally sim trace --seed {summary.violations[0]['seed']}")
+
+
+def _of(reached: Mapping[str, Any]) -> str:
+    return f"{reached['reached']} of {reached['known']} reached"
 
 
 def _listed(counts: Iterable[tuple[str, int]]) -> str:
