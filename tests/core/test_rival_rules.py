@@ -169,7 +169,7 @@ def test_beside_a_living_rival_no_ended_claim_is_held_again(nodes):
     hear(b, a)
     assert pay(b, LATER).recorded
     assert states(b) == [State.HELD, State.EXPIRED]
-    settle_all(a, b, now=LATER)
+    settle_all(a, b, now=NOW + 2)
     assert states(a) == [State.HELD, State.DUPLICATE]
     assert (free(a), status(a).refund_due) == (8, 0)
 

@@ -221,6 +221,18 @@ def test_money_waits_for_stock_when_settled_too_early(owner, other):
     assert status(owner).state is State.HELD
 
 
+def test_a_hold_that_a_rival_kept_from_ending_ends_when_that_one_yields(owner, other):
+    """The sweeper had come by in vain, and comes by no more."""
+    other.step(commands.ReceiveStock("c", node_name(2), (("x", "", 9),)), NOW)
+    for node in (owner, other):
+        node.step(commands.PlaceOrder("o", BODY), NOW)
+    exchange(owner, other)
+    assert owner.step(commands.ExpireHold("o"), LATER).entries == ()
+    settle_all(owner, other, now=LATER)
+    assert status(owner).state is status(other).state is State.EXPIRED
+    assert totals(owner.view.stock_of(b"x\0")).reserved == 0
+
+
 # ------------------------------------------------------------------------------------------- tokens that came
 
 

@@ -48,8 +48,8 @@ _UNSETTLED_BY_MONEY = {State.HELD, State.EXPIRED}
 class Desk(NamedTuple):
     """What an owner decides with: who he is, when it is, and what makes him look.
 
-    `asked` is the intent whose caller waits: if it must be declined, Refused is raised instead. `expiring` is
-    the sweeper: what is due ends. `settling` says that no caller waits: what was recorded elsewhere is looked
+    `asked` is the intent whose caller waits: if it must be declined, Refused is raised instead. `expiring`:
+    what is due ends. `settling` says that no caller waits: what was recorded elsewhere is looked
     at, payments too that ask for another hold, and nothing is refused.
     """
 
@@ -123,7 +123,13 @@ def refuse(reason: str, order_id: str) -> Refused:
 
 def may_settle(status: OrderStatus, me: int) -> bool:
     """Whether `settle_order` could find something to write."""
-    return any(claim.owner == me and is_open(status, claim) for claim in status.claims)
+    return any(claim.owner == me and _is_to_be_seen(status, claim) for claim in status.claims)
+
+
+def _is_to_be_seen(status: OrderStatus, claim: ClaimStatus) -> bool:
+    """Open; or held beside others, one of which may have kept it from ending and yields now: the sweeper has
+    come by already."""
+    return is_open(status, claim) or (len(status.claims) > 1 and claim.state is State.HELD)
 
 
 def _next_step(status: OrderStatus, view: View, desk: Desk) -> tuple[ClaimStatus, Draft] | None:

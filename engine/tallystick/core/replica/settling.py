@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def settle_order(replica: Replica, command: Settle, now: Now, view: View) -> Outcome:
-    """Answer rivals, wishes and payments that were recorded elsewhere; write nothing if nothing is open.
+    """Answer rivals, wishes and payments that were recorded elsewhere, and end a hold that only a rival has kept
+    from ending; write nothing if nothing is open.
 
     Never refuses: a wish that can't be done is declined, and a decision that finds a counter full stays open
     (`Outcome.left_open` says why).
     """
     record = view.order(order_key(command.order_id))
-    return finish_order(
-        command.order_id, record, EMPTY_ORDER, view, Desk(replica.replica, now, settling=True)
-    )
+    desk = Desk(replica.replica, now, expiring=True, settling=True)
+    return finish_order(command.order_id, record, EMPTY_ORDER, view, desk)
