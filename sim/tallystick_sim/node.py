@@ -270,8 +270,7 @@ class Node:
 
     def _plan_tick(self, *, idle: bool) -> None:
         """Turn the driver again before long, sooner if it was busy, or if somebody's time is up."""
-        waiting = self.driver.waiting
-        until = waiting.next_until if waiting else None
+        until = self.driver.next_until
         pause_ms = self._pace.pause_ms(
             idle=idle, until_ms=None if until is None else self.clock.until_ms(until)
         )
@@ -390,7 +389,8 @@ class Node:
             if life == self._life and self.up:
                 with self.driver.store.read() as reader:
                     try:
-                        self._tell(read(reader))
+                        self._inputs.append(read(reader))
+                        self._wake()
                     except CorruptRecord as rot:
                         self.world.note("rotten", self.name, rot.key)
 

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 
 from tallystick.core.clock import Head
 from tallystick.core.replication.effects import Alarm, Effect, Send
-from tallystick.core.replication.messages import Ack, Ask, Frames
+from tallystick.core.replication.messages import Ack, Ask, Frames, Hello
 from tallystick.core.replication.replicator import MESSAGE_BYTES
 from tallystick.node.outbox import GATHER_MS, Outbox
 
 ALARM = Alarm("REASON", "message", 1)
+HELLO = Send(1, Hello("cluster", 2, 3, "eu", "eu:1"))
 ASK = Send(1, Ask(1, b"tea", 5))
 
 
@@ -59,6 +60,22 @@ def test_anything_else_takes_along_what_was_said_before_it():
     outbox = left_at_once()
     outbox.pass_on([frames(1, b"a")], GATHER_MS + 1, hurry=False)
     assert outbox.pass_on([ASK, ALARM], GATHER_MS + 1, hurry=False) == [frames(1, b"a"), ASK, ALARM]
+
+
+def test_nothing_passes_what_was_said_before_it_in_the_same_turn():
+    """Frames ahead of a greeting are dropped by who gets them."""
+    outbox = left_at_once()
+    said = [frames(1, b"a"), HELLO, frames(1, b"b"), ack(1, o2=1)]
+    assert outbox.pass_on(said, GATHER_MS + 1, hurry=False) == said
+
+
+def test_it_says_when_it_wants_to_be_asked_again():
+    outbox = left_at_once()
+    assert outbox.due_ms is None
+    outbox.pass_on([frames(1, b"a")], GATHER_MS + 3, hurry=False)
+    assert outbox.due_ms == 2 * GATHER_MS
+    outbox.pass_on([], 2 * GATHER_MS, hurry=False)
+    assert outbox.due_ms is None
 
 
 def test_a_message_is_no_longer_than_one_of_the_log():

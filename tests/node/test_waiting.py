@@ -44,7 +44,7 @@ def test_an_order_that_is_tried_again_and_again_is_given_up_all_the_same():
     now = 100.0
     while not (over := waiting.expired(now)):
         for again in waiting.take(TEA) or [work]:
-            waiting.for_tokens(again, {TEA: 1}, now)
+            waiting.for_tokens(again, {TEA: 1}, {TEA: 1}, now)
         now += 0.25
         assert now <= 100.0 + TOKENS_S + 0.25
     assert now >= 100.0 + TOKENS_S
@@ -53,7 +53,7 @@ def test_an_order_that_is_tried_again_and_again_is_given_up_all_the_same():
 
 def test_an_order_is_answered_before_its_deadline():
     waiting = Waiting()
-    waiting.for_tokens(Work(Placing(deadline=101.0), ()), {TEA: 1}, 100.0)
+    waiting.for_tokens(Work(Placing(deadline=101.0), ()), {TEA: 1}, {TEA: 1}, 100.0)
     assert waiting.expired(101.0 - MARGIN_S - 0.01) == []
     assert len(waiting.expired(101.0 - MARGIN_S)) == 1
 
@@ -66,7 +66,7 @@ def test_an_order_that_was_given_up_is_not_placed_when_tokens_come():
     driver.turn([Placing(Found("eu"))], [])
     order = sale("o-1", 1, "TEA")
     given_up = Placing(order)
-    driver.waiting.for_tokens(Work(given_up, (order,)), {TEA: 1}, now[0])
+    driver.waiting.for_tokens(Work(given_up, (order,)), {TEA: 1}, {TEA: 1}, now[0])
     given_up.given = 0.0  # the stream that it came over is gone
     driver.turn([Placing(ReceiveStock("r-1", NODE, (("TEA", "", 1),)))], [])
     now[0] += TOKENS_S

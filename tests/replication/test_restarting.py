@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from tests.replication.cluster import agreed, linked
+from tallystick.core.clock import Head
+from tests.replication.cluster import agreed, becomes, linked, status_of, vector_of
 from tests.rpc.asking import get, order, place, receive
+from tests.rpc.serving import Served
 
 ORDERS = [("eu", "us", "asia"), ("asia", "us", "eu")]
 
@@ -25,6 +29,24 @@ async def test_a_node_that_joined_starts_again_by_itself(cluster):
     await linked(eu, us)
     await agreed(eu, us)
     assert (await get(eu, "o-1")).id == "o-1"
+
+
+async def head_of(node: Served, origin: str) -> Head:
+    """What a node has on disk of another's chain, some question later."""
+    await status_of(node)
+    return vector_of(node)[origin]
+
+
+async def test_what_was_sold_last_leaves_before_a_node_does(cluster):
+    """It remembers a node that was told to stop: its last orders were at nobody else until it came back."""
+    eu, us, asia = await cluster.three()
+    await receive(eu, tea=10)
+    await agreed(eu, us, asia)
+    for number in range(7):
+        await place(eu, order(f"o-{number}", ("tea", 1)))
+    await cluster.end("eu")
+    for node in (us, asia):
+        await becomes(partial(head_of, node, eu.node), lambda head: head == eu.engine.head)
 
 
 @pytest.mark.parametrize("names", ORDERS)

@@ -11,9 +11,10 @@ import pytest
 from tallystick.cli.relay import Relay
 from tallystick.v1 import cluster_service_pb2, order_service_pb2
 from tests.replication.cluster import agreed, becomes, linked, status_of
-from tests.rpc.asking import order, place, receive
+from tests.rpc.asking import order, place, place_all, receive
 from tests.rpc.serving import CALL_S
 
+THIN_BYTES_A_S = 60_000
 MESSAGES = 40
 """More than a node reads of one stream before it has answered some."""
 
@@ -50,6 +51,24 @@ async def test_silence_ends_a_link_and_healing_brings_it_back(cuttable):
     assert peer.problem.startswith("SILENT")
     await place(eu, order("alone", ("tea", 1)))
     for relay in relays:
+        relay.heal()
+    await linked(eu, us)
+    await agreed(eu, us)
+
+
+async def test_a_backlog_comes_over_a_thin_line(cuttable):
+    """It remembers messages that took longer than a peer waits for some word: the link was ended and made
+    again without end, and nothing ever arrived."""
+    eu, us, relays = cuttable
+    await receive(eu, tea=100_000)
+    for relay in relays:
+        relay.cut()
+    for node in (eu, us):
+        await becomes(partial(status_of, node), is_alone)
+    for turn in range(4):
+        await place_all(eu, *(order(f"o-{turn}-{number}", *[("tea", 1)] * 100) for number in range(40)))
+    for relay in relays:
+        relay.slow(THIN_BYTES_A_S)
         relay.heal()
     await linked(eu, us)
     await agreed(eu, us)

@@ -101,6 +101,21 @@ def test_two_that_hold_what_the_other_lacks(seed):
     assert served(calls) + served(retried) == 1
 
 
+def test_an_order_that_waits_for_a_third_keeps_nothing_from_others():
+    """It remembers tea that stood still: orders that waited in vain for milk kept it from others."""
+    cluster, _ = stocked(0, 3, {"tea": 5}, {}, {"milk": 5})
+    first, second, third = sorted(cluster.nodes, key=lambda node: node.replica)
+    assert (first, second, third) == (*cluster.nodes,)
+    third.freeze(10_000)
+    waiting = first.ask(order("waits", tea=5, milk=5), wishes=Wishes(60_000.0))
+    cluster.world.run(20)
+    call = second.ask(order("o", tea=5), wishes=Wishes(60_000.0))
+    assert cluster.world.run_until(lambda: call.done, 500)
+    assert served([call]) == 1
+    assert cluster.world.run_until(lambda: waiting.done, 5_000)
+    assert served([waiting]) == 0
+
+
 def test_an_item_that_comes_first_leaves_the_wish_for_the_other():
     """Two items of two nodes, one of them far away: the order was refused when the near one came."""
     cluster, _ = stocked(0, 3, {}, {"tea": 5}, {"milk": 5})

@@ -27,7 +27,6 @@ _ZERO_PAIR = bytes(PAIR_BYTES)
 """Of a bucket that nothing has touched: nothing is in it."""
 _SEEDS = tuple(crc32(bytes((kind,))) for kind in range(256))
 _PREFIX = struct.Struct(">BH").pack
-_HALVES = struct.Struct(">QQ").iter_unpack
 
 
 def bucket_of(kind: int, name: bytes) -> int:
@@ -102,4 +101,4 @@ def differing(ours: bytes, theirs: bytes) -> Iterator[tuple[int, bool]]:
 
 
 def _unpack(touched: bytes) -> list[int]:
-    return [high << 64 | low for high, low in _HALVES(touched)]
+    return [int.from_bytes(touched[at : at + 16]) for at in range(0, 16 * BUCKETS, 16)]

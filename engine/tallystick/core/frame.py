@@ -21,8 +21,9 @@ from tallystick.core.codec import DecodeError, decode, encode
 
 VERSION = 1
 EVENTS_MAX = 256
-BYTES_MAX = 256 * 1024
-"""A frame closes at EVENTS_MAX events or about BYTES_MAX bytes, whichever comes first…"""
+BYTES_MAX = 64 * 1024
+"""A frame closes at EVENTS_MAX events or about BYTES_MAX bytes, whichever comes first: a peer hears nothing
+else while a thin line carries it…"""
 EVENT_BYTES_MAX = 4 * 1024 * 1024
 """…and one larger event goes alone, up to this."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from tallystick.core.errors import InsufficientStock, Refused, Shortage
 from tallystick.core.replica.commands import GrantTokens
@@ -19,8 +19,8 @@ StockOf = Callable[[bytes], Stock]
 
 
 class AskDesk:
-    """One node's. `linked` answers the peers that can be reached; `wanting` the units of an item that orders
-    wait for here."""
+    """One node's. `linked` answers the peers that can be reached; `wanting` and `in_hand` the units of an
+    item that orders take which wait here: for it, and for other items."""
 
     def __init__(self, me: int, stock_of: StockOf, linked: Callable[[], list[int]]) -> None:
         self._me = me
@@ -28,6 +28,7 @@ class AskDesk:
         self._linked = linked
         self._asks = Asks()
         self.wanting: Callable[[bytes], int] = lambda _: 0
+        self.in_hand: Callable[[bytes, Iterable[bytes]], int] = lambda _key, _lacking: 0
         self.answered = self._asks.answered
         self.reached = self._asks.reached
         self.heard = self._asks.heard
@@ -36,13 +37,14 @@ class AskDesk:
         self.take_sends = self._asks.take_sends
         self.take_settled = self._asks.take_settled
 
-    def ask_for(self, shortages: Sequence[Shortage], now_ms: int) -> bool | None:
-        """Ask for what is short. Answers whether anything is: all may be here meanwhile. None if it is not to
-        be hoped for: all who answer have not enough together.
+    def ask_for(self, shortages: Sequence[Shortage], now_ms: int) -> dict[bytes, int] | None:
+        """Ask for what is short. Answers what the order wants of it, by stock key, none if all is here
+        meanwhile; None if it is not to be hoped for: all who answer have not enough together.
 
         A view of the others is never too low on account of tokens that are under way: a move lowers one and
         raises another at once.
         """
+        wanted: dict[bytes, int] = {}
         needs: list[tuple[bytes, int, list[Holder]]] = []
         for short in shortages:
             key = stock_key(short.sku, short.location)
@@ -54,19 +56,22 @@ class AskDesk:
             if here + sum(holder.units for holder in awake) < short.asked:
                 return None
             if here < short.asked:
+                wanted[key] = short.asked
                 needs.append((key, self.wanting(key) + short.asked - here, awake))
         for key, units, awake in needs:
             self._asks.need(key, units, awake, now_ms)
-        return bool(needs)
+        return wanted
 
     def grant(self, asker: int, ask: Ask, granted: Callable[[int], None]) -> Chore:
         """What answers a peer's question.
 
-        Of two that both lack, the one with the lower id keeps all that its own waiting orders take, what is
-        here for them too: if both did, none would be served, and if none did, tokens would cross over and
-        both would lack again.
+        Of two that both lack, the one with the lower id keeps all that its own orders wait for, and what
+        those take that wait for the asker: if both did, none would be served, and if none did, tokens would
+        cross over and both would lack again.
         """
-        keep = self.wanting(ask.key) if self._me < asker else 0
+        keep = 0
+        if self._me < asker:
+            keep = self.wanting(ask.key) + self.in_hand(ask.key, self._asks.asked_of(asker))
         sku, location = split_stock_key(ask.key)
 
         def done(result: Outcome | Refused) -> None:

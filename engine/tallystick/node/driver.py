@@ -33,6 +33,7 @@ from tallystick.node.jobs import (
     Internal,
     Job,
     NotStarted,
+    Poisoned,
     Receipt,
     Result,
     Rotten,
@@ -63,15 +64,6 @@ class Turn(NamedTuple):
 
     answers: list[tuple[Job, Any]]
     effects: list[Effect]
-
-
-class _Poisoned(Exception):
-    """Stepping a command failed: the overlay may be half written and goes away."""
-
-    def __init__(self, job: Job, refusal: Refused) -> None:
-        super().__init__()
-        self.job = job
-        self.refusal = refusal
 
 
 class Driver:
@@ -110,7 +102,7 @@ class Driver:
         self._outbox = Outbox()
         self.notes = Notes()
         self._patrol = Patrol(store)
-        peering.desk.wanting = self.waiting.wanting
+        peering.desk.wanting, peering.desk.in_hand = self.waiting.wanting, self.waiting.in_hand
 
     @property
     def head(self) -> Head:
@@ -122,11 +114,18 @@ class Driver:
         """Whether there is something to do at once."""
         return bool(self._again) or self.peering.busy(self._may_apply())
 
+    @property
+    def next_until(self) -> float | None:
+        """When it is to be turned though nothing comes, on its clock that only rises."""
+        due_ms = self._outbox.due_ms
+        until = self.waiting.next_until if self.waiting else None
+        return min((each for each in (until, due_ms and due_ms / 1000) if each is not None), default=None)
+
     # ---------------------------------------------------------------------------------------------- one turn
 
     def turn(self, jobs: Iterable[Job], inputs: Iterable[PeerInput]) -> Turn:
         """Do all of it, in as few commits as the limits allow."""
-        now, wall_ms = self._clock.monotonic(), self._clock.wall_ms()
+        now, wall_ms, begun = self._clock.monotonic(), self._clock.wall_ms(), self.waiting.begun
         for each in inputs:
             self.peering.take(each, now, wall_ms)
         self.peering.tick(now)
@@ -144,7 +143,7 @@ class Driver:
         self._install()
         self._begin_surveys()
         self._release(self.waiting.acknowledged(self.peering.replicated, self.peering.others, now))
-        return self._take_turn(now, hurry=bool(self.waiting))
+        return self._take_turn(now, hurry=self.waiting.begun > begun)
 
     def stop(self) -> Turn:
         """Answer all that waits as things stand, and write out the checkpoints."""
@@ -208,7 +207,7 @@ class Driver:
         now = Now(now_ms, stamp, 0)
         try:
             results = [self._step(work, now, sealer, view, closed) for work in batch]
-        except _Poisoned as poisoned:
+        except Poisoned as poisoned:
             self._commit_apart(batch, poisoned)
             return
         sealer.seal()
@@ -240,7 +239,7 @@ class Driver:
         token = encode_token((self.replica.replica, *self.head), *self._deps())
         return Receipt(token, stamp, self.peering.replicated(self.head.seq))
 
-    def _commit_apart(self, batch: Sequence[Work], poisoned: _Poisoned) -> None:
+    def _commit_apart(self, batch: Sequence[Work], poisoned: Poisoned) -> None:
         """Something in the batch can't be stepped: each job by itself, so that the others are done."""
         for work in batch:
             refused = (poisoned.refusal,) * len(work.commands)
@@ -268,10 +267,10 @@ class Driver:
                 raise
             except CorruptRecord as rot:
                 log.error("a record is corrupt", table=rot.table.value, key=rot.key.hex())
-                raise _Poisoned(work.job, Rotten(rot)) from rot
+                raise Poisoned(work.job, Rotten(rot)) from rot
             except Exception as bug:
                 log.exception("a command failed by a bug", command=type(command).__name__)
-                raise _Poisoned(work.job, Internal(definite=True)) from bug
+                raise Poisoned(work.job, Internal(definite=True)) from bug
             else:
                 results.append(outcome)
         return results
@@ -356,11 +355,11 @@ class Driver:
                 continue
             if not self.waiting.has_room():
                 break
-            asked = self.peering.ask_for(result.shortages, now)
-            if asked is not None:
+            wanted = self.peering.ask_for(result.shortages, now)
+            if wanted is not None:
                 part = work._replace(job=work.job.part((place,)), commands=(command,))
-                if asked:
-                    self.waiting.for_tokens(part, units_of(command.body), now)
+                if wanted:
+                    self.waiting.for_tokens(part, wanted, units_of(command.body), now)
                 else:
                     self._again.append(part)
                 places.add(place)

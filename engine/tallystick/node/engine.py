@@ -204,7 +204,7 @@ class Engine:
         wait_s = driver.sweeper.wait_s()
         if driver.peering.replicator.links:
             wait_s = min(wait_s, LINKED_IDLE_S if self._quiet else LINKED_TICK_S)
-        until = driver.waiting.next_until if driver.waiting else None
+        until = driver.next_until
         return wait_s if until is None else min(wait_s, max(0.0, until - time.monotonic()))
 
     def _read(self, said: Said) -> list[PeerInput]:

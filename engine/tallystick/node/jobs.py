@@ -171,3 +171,12 @@ def answer_of(job: Job, results: Sequence[Result], receipt: Receipt) -> Any:
     except Exception:
         log.exception("an answer failed by a bug", job=type(job).__name__)
         return Internal(definite=False)
+
+
+class Poisoned(Exception):
+    """Stepping a command failed: the overlay may be half written and goes away."""
+
+    def __init__(self, job: Job, refusal: Refused) -> None:
+        super().__init__()
+        self.job = job
+        self.refusal = refusal

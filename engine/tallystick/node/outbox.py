@@ -29,28 +29,32 @@ class Outbox:
         self._frames: dict[int, list[bytes]] = {}
         self._bytes: dict[int, int] = {}
         self._full: list[Effect] = []
-        self._left_ms = 0
+        self._sent_ms = 0
+
+    @property
+    def due_ms(self) -> int | None:
+        """When what is kept is to leave; None if nothing is."""
+        return self._sent_ms + GATHER_MS if self._acks or self._bytes else None
 
     def pass_on(self, effects: Sequence[Effect], now_ms: int, *, hurry: bool) -> list[Effect]:
-        """What leaves now; the rest does with a later call. `now_ms` never falls."""
-        if not effects and not self._acks and not self._bytes:
-            return []
-        others = [effect for effect in effects if not self._keeps(effect)]
-        if not (others or hurry or now_ms - self._left_ms >= GATHER_MS):
-            return []
-        self._left_ms = now_ms
-        return [*self._take(), *others]
+        """What leaves now, in its order; the rest does with a later call. `now_ms` never falls."""
+        if all(map(_may_wait, effects)):
+            for effect in effects:
+                self._keep(effect)
+            due_ms = self.due_ms
+            if due_ms is None or not (hurry or now_ms >= due_ms):
+                return []
+            effects = ()
+        self._sent_ms = now_ms
+        return [*self._take(), *effects]
 
-    def _keeps(self, effect: Effect) -> bool:
+    def _keep(self, effect: Effect) -> None:
         match effect:
             case Send(link, Ack(vector)):
                 kept = self._acks.get(link)
                 self._acks[link] = Ack({**kept.vector, **vector} if kept else vector)
             case Send(link, Frames(frames)):
                 self._keep_frames(link, frames)
-            case _:
-                return False
-        return True
 
     def _keep_frames(self, link: int, frames: Sequence[bytes]) -> None:
         size = sum(map(len, frames))
@@ -69,3 +73,7 @@ class Outbox:
         self._bytes.clear()
         self._acks.clear()
         return taken
+
+
+def _may_wait(effect: Effect) -> bool:
+    return isinstance(effect, Send) and isinstance(effect.message, Frames | Ack)

@@ -234,8 +234,8 @@ class Peering:
         """A member's last event that is on disk here."""
         return self.replicator.vector.get(replica, EMPTY_HEAD).seq
 
-    def ask_for(self, shortages: Sequence[Shortage], now: float) -> bool | None:
-        """Ask peers for what is short. Answers whether anything is; None if it would be in vain."""
+    def ask_for(self, shortages: Sequence[Shortage], now: float) -> dict[bytes, int] | None:
+        """Ask peers for what is short. Answers the wanted units by stock key; None if it would be in vain."""
         return self.desk.ask_for(shortages, round(now * 1000))
 
     def explain(self, refusal: InsufficientStock) -> Refused:

@@ -6,7 +6,7 @@ memory and nothing else. Nothing waits past its deadline: a little before it the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tallystick.core.replica.outcome import Outcome
@@ -23,6 +23,8 @@ PARKED_MAX = 10_000
 """Jobs that wait for tokens at once; one more is refused as things stand."""
 
 
+Units = Mapping[bytes, int]
+"""By stock key."""
 _Counts = Callable[[int], int]
 
 
@@ -70,20 +72,28 @@ class _Parked(NamedTuple):
     work: Work
 
 
+class _Short(NamedTuple):
+    parked: _Parked
+    wanted: Units
+    takes: Units
+
+
 class Waiting:
     """All answers that wait. Times are those of time.monotonic()."""
 
     def __init__(self) -> None:
         self._acks: list[_Acks] = []
         self._decisions: dict[str, list[_Parked]] = {}
-        self._parked: dict[int, tuple[_Parked, dict[bytes, int]]] = {}
+        self._parked: dict[int, _Short] = {}
         self._by_key: dict[bytes, dict[int, int]] = {}
-        self._number = 0
+        self.begun = 0
+        """How many answers have begun to wait so far."""
 
     # -------------------------------------------------------------------------------------- acknowledgements
 
     def for_acks(self, seq: int, done: Done, now: float) -> None:
         """Hold these results until enough members have our events up to `seq`."""
+        self.begun += 1
         self._acks.append(_Acks(seq, _until(done.job, now), done))
 
     def acknowledged(self, counts: _Counts, others: int, now: float) -> list[Done]:
@@ -107,6 +117,7 @@ class Waiting:
 
     def for_decision(self, order_id: str, work: Work, now: float) -> None:
         """Step this again when the order has changed."""
+        self.begun += 1
         self._decisions.setdefault(order_id, []).append(_Parked(_until(work.job, now), work))
 
     def decided(self, order_ids: Iterable[str]) -> list[Work]:
@@ -121,18 +132,24 @@ class Waiting:
         """Whether one more may wait for tokens."""
         return len(self._parked) < PARKED_MAX
 
-    def for_tokens(self, work: Work, wanted: dict[bytes, int], now: float) -> None:
-        """Step this again when tokens of these items came, or can't come. `wanted`: all that it takes, what
-        is here included."""
-        self._number += 1
+    def for_tokens(self, work: Work, wanted: Units, takes: Units, now: float) -> None:
+        """Step this again when tokens of what is `wanted` came, or can't come. `takes`: all that it takes,
+        what it does not lack included."""
+        self.begun += 1
         until = min(_until(work.job, now), now + TOKENS_S) if work.until is None else work.until
-        self._parked[self._number] = _Parked(until, work._replace(until=until)), wanted
+        self._parked[self.begun] = _Short(_Parked(until, work._replace(until=until)), wanted, takes)
         for key, units in wanted.items():
-            self._by_key.setdefault(key, {})[self._number] = units
+            self._by_key.setdefault(key, {})[self.begun] = units
 
     def wanting(self, key: bytes) -> int:
-        """Units of the item that waiting orders ask for, those that are here included."""
+        """Units of the item that orders ask for which wait for it, those that are here included."""
         return sum(self._by_key.get(key, {}).values())
+
+    def in_hand(self, key: bytes, lacking: Iterable[bytes]) -> int:
+        """Units of the item that other orders take, which don't lack it but one of these."""
+        numbers = {number for other in lacking for number in self._by_key.get(other, ())}
+        orders = (self._parked[number] for number in numbers)
+        return sum(order.takes.get(key, 0) for order in orders if key not in order.wanted)
 
     def take(self, key: bytes) -> list[Work]:
         """All that waits for the item, in the order in which it came."""
@@ -144,7 +161,7 @@ class Waiting:
         """What has no time left: to be stepped a last time."""
         if not self._parked and not self._decisions:
             return []
-        late = [number for number, (parked, _) in self._parked.items() if parked.until <= now]
+        late = [number for number, order in self._parked.items() if order.parked.until <= now]
         works = [self._unpark(number).work for number in late]
         for name in [*self._decisions]:
             works += [parked.work for parked in self._decisions[name] if parked.until <= now]
@@ -163,7 +180,7 @@ class Waiting:
     def next_until(self) -> float | None:
         """When time is up for the first of them."""
         times = [each.until for each in self._acks]
-        times += [parked.until for parked, _ in self._parked.values()]
+        times += [order.parked.until for order in self._parked.values()]
         times += [parked.until for waiting in self._decisions.values() for parked in waiting]
         return min(times, default=None)
 
@@ -171,7 +188,7 @@ class Waiting:
         return bool(self._acks or self._parked or self._decisions)
 
     def _unpark(self, number: int) -> _Parked:
-        parked, wanted = self._parked.pop(number)
+        parked, wanted, _ = self._parked.pop(number)
         for key in wanted:
             del self._by_key[key][number]
             if not self._by_key[key]:

@@ -10,6 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, Protocol
 
 import grpc
@@ -49,6 +50,7 @@ _LAST_WRITE_S = 0.05
 """How long what is on its way out is waited for when the peer says no more."""
 _BACKOFF_FIRST_S = 0.05
 _BACKOFF_MAX_S = 0.5
+_CALL_IS_OVER = (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError)
 _OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
     ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
@@ -70,9 +72,9 @@ class _Link:
     def __init__(self, number: int) -> None:
         self.number = number
         self.out: asyncio.Queue[bytes | None] = asyncio.Queue()
-        self.over = asyncio.Event()
         self.peer = 0
         self.over = asyncio.Event()
+        self.gone = asyncio.Event()
 
     def end(self) -> None:
         """Say what is to be said, and be over soon, even if nobody takes it."""
@@ -161,11 +163,14 @@ class Links:
     async def close(self) -> None:
         """End all links. What the engine wants after this is not done any more."""
         self._closing = True
+        links = [*self._links.values()]
+        for link in links:
+            link.end()
+        # What is queued is still to be written; who is in the middle of dialling has nothing to say.
+        await asyncio.gather(*(link.gone.wait() for link in links))
         tasks = [*self._dialers.values(), *([self._seed] if self._seed else [])]
         for task in tasks:
             task.cancel()
-        for link in [*self._links.values()]:
-            link.end()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.to_thread(self._shut_down)
 
@@ -174,8 +179,8 @@ class Links:
         self._pool.shutdown()
         self._surveys.shutdown()
 
-    async def _run(self, stream: _Stream) -> None:
-        """One connection, until either side ends it."""
+    async def _run(self, stream: _Stream, finish: Callable[[], Awaitable[None]] | None = None) -> None:
+        """One connection, until either side ends it. `finish`: how a dialler says that it has said all."""
         self._last += 1
         link = self._links[self._last] = _Link(self._last)
         self._engine.hear(Connected(link.number))
@@ -187,11 +192,17 @@ class Links:
             if reading.done():
                 # gRPC can't end a call amid a write; and who only listens is greeted all the same.
                 await asyncio.wait((writing,), timeout=_LAST_WRITE_S)
+            elif writing.done() and finish is not None:
+                # What was written last is on its way: a call that is cancelled takes it along.
+                with suppress(*_CALL_IS_OVER):
+                    await finish()
+                await asyncio.wait((reading,), timeout=_FLUSH_S)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
             del self._links[link.number]
+            link.gone.set()
             self._engine.hear(Closed(link.number))
             self._note_unlinked(link)
 
@@ -201,7 +212,7 @@ class Links:
             await room.acquire()
             try:
                 data = await stream.read()
-            except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
+            except _CALL_IS_OVER:
                 return
             if data is grpc.aio.EOF:
                 return
@@ -237,7 +248,7 @@ class Links:
             if target is not None and patience_s:
                 await asyncio.sleep(patience_s)
                 target = address()
-            if target is None:
+            if target is None or self._closing:
                 failures = 0
                 self._changed.clear()
                 await self._changed.wait()
@@ -261,7 +272,7 @@ class Links:
             exchange: Any = channel.stream_stream(EXCHANGE)
             call = exchange(wait_for_ready=False)
             try:
-                await self._run(call)
+                await self._run(call, call.done_writing)
             finally:
                 call.cancel()
 
@@ -353,5 +364,5 @@ async def _write_all(link: _Link, stream: _Stream) -> None:
     while (data := await link.out.get()) is not None:
         try:
             await stream.write(data)
-        except (grpc.aio.AioRpcError, grpc.aio.UsageError, asyncio.InvalidStateError):
+        except _CALL_IS_OVER:
             return

@@ -94,9 +94,10 @@ class RunningNode:
         # Until the last call is answered, those that come too late are told so; gRPC would just cut them off.
         with suppress(TimeoutError):
             await asyncio.wait_for(self.shell.quiet.wait(), grace_s)
+        # Before the links end: what was committed last is to leave by them.
+        await asyncio.to_thread(self.engine.stop)
         await self.links.close()
         await self._server.stop(min(grace_s, _LAST_BYTES_S))
-        await asyncio.to_thread(self.engine.stop)
         self.shell.reads.close()
         self.engine.store.close()
         log.info("stopped", node=node_name(self.identity.replica))

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def settle_order(replica: Replica, command: Settle, now: Now, view: View) -> Outcome:
-    """Answer rivals, wishes and payments that were recorded elsewhere, and end a hold that only a rival has kept
-    from ending; write nothing if nothing is open.
+    """Answer rivals, wishes and payments that were recorded elsewhere, and end a hold that only a rival has
+    kept from ending; write nothing if nothing is open.
 
     Never refuses: a wish that can't be done is declined, and a decision that finds a counter full stays open
     (`Outcome.left_open` says why).

@@ -145,6 +145,10 @@ class Asks:
         settled, self._settled = [*self._settled], {}
         return settled
 
+    def asked_of(self, peer: int) -> list[bytes]:
+        """Items that the peer was asked for and has not brought yet."""
+        return [key for key, item in self._items.items() if any(o.peer == peer for o in item.out.values())]
+
     @property
     def open(self) -> int:
         """Questions under way."""

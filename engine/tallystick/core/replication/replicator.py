@@ -22,11 +22,11 @@ from tallystick.core.replication.effects import Alarm, Close, Effect, ReadLog, S
 from tallystick.core.replication.forks import FORK, Fork, find_forks, fork_of, own_fork
 from tallystick.core.replication.gaps import Gaps
 from tallystick.core.replication.holdback import HoldBack
-from tallystick.core.replication.link import Link
+from tallystick.core.replication.link import LEAST_WINDOW_BYTES, Link
 from tallystick.core.replication.messages import Ack, Frames, Goodbye, Hello, Me, Message, Want
 
 READ_BYTES = 256 << 10
-MESSAGE_BYTES = 256 << 10
+MESSAGE_BYTES = 64 << 10
 """A peer hears nothing of us while one message is on its way, and takes a link for dead that is silent: over
 a thin line small ones keep it alive."""
 ACK_MS = 5
@@ -34,7 +34,6 @@ ACK_MS = 5
 HEARTBEAT_MS = 1_000
 SILENCE_MS = 2_500
 """A link that brings nothing for so long is dead, whatever its connection says: two heartbeats were lost."""
-RESEND_MS = 3_000
 
 
 class Replicator:
@@ -70,7 +69,7 @@ class Replicator:
 
     def connected(self, link: int, now_ms: int) -> None:
         """There is a new connection: greet."""
-        self.links[link] = Link(link, since_ms=now_ms, heard_ms=now_ms, beat_ms=now_ms, progress_ms=now_ms)
+        self.links[link] = Link(link, heard_ms=now_ms, beat_ms=now_ms, progress_ms=now_ms)
         hello = self.me.greeting(dict(self.vector), installing=self.installing)
         self._send(self.links[link], hello)
 
@@ -151,6 +150,7 @@ class Replicator:
         if spans and spans[0][0] == sent + 1 and (origin == self.me.replica or origin in peer.wanted):
             fitting = takewhile(lambda frame: peer.takes(len(frame[1])), ((s[1], s[2]) for s in spans))
             self._ship(peer, origin, fitting, now_ms)
+            peer.next_bytes = next((len(data) for _, last, data in spans if last > peer.sent[origin]), 0)
             self._pump(peer)
 
     def tick(self, now_ms: int) -> None:
@@ -161,7 +161,7 @@ class Replicator:
                 self._effects.append(Close(peer.number, "SILENT", "nothing comes from the peer any more"))
             if peer.hello is None:
                 continue
-            if peer.flight_bytes and now_ms - peer.progress_ms >= RESEND_MS:
+            if peer.seems_lost(now_ms):
                 peer.rewind()
                 peer.progress_ms = now_ms
             if now_ms - peer.beat_ms >= HEARTBEAT_MS:
@@ -343,7 +343,7 @@ class Replicator:
             size += len(data)
             if not peer.flight_bytes:
                 peer.progress_ms = now_ms
-            peer.shipped(origin, last, len(data))
+            peer.shipped(origin, last, len(data), now_ms)
         if batch:
             self._send(peer, Frames(tuple(batch)))
 
@@ -357,7 +357,7 @@ class Replicator:
 
     def _pump(self, peer: Link) -> None:
         """Have the log read for what the peer is to get next, if there is room on the way."""
-        if not peer.ready or peer.reading or peer.room < READ_BYTES:
+        if not peer.ready or peer.reading or not peer.may_read:
             return
         me = self.me.replica
         ours = 0 if me in self.stopped else self.vector.get(me, EMPTY_HEAD).seq
@@ -367,7 +367,11 @@ class Replicator:
             sent = peer.sent.get(origin, 0)
             if sent < until:
                 peer.reading = origin
-                self._effects.append(ReadLog(peer.number, origin, sent, until, READ_BYTES))
+                self._effects.append(
+                    ReadLog(
+                        peer.number, origin, sent, until, min(READ_BYTES, max(LEAST_WINDOW_BYTES, peer.room))
+                    )
+                )
                 return
 
     def _acknowledge(self, peer: Link, now_ms: int) -> None:
