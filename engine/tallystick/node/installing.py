@@ -27,6 +27,7 @@ from tallystick.node.snapshots import (
     lower,
     next_request,
 )
+from tallystick.node.waypoints import Waypoints
 from tallystick.store.port import Rows, Table
 
 log = structlog.get_logger("installing")
@@ -80,6 +81,9 @@ class Installer:
         self._patience_ms = ANSWER_MS
         self._low: Vector | None = None
         self._high: Vector = _unflat(state.high)
+        self._waypoints = Waypoints()
+        self._waypoints.note(self._high)
+        self.contradicts = self._waypoints.contradict
         self._chunk: SnapshotChunk | None = None
         self._touched = b""
         self.rows = 0
@@ -120,6 +124,7 @@ class Installer:
             self._touched = chunk.touched or self._touched
             self._low = lower(self._low, chunk.vector)
             self._high = higher(self._high, chunk.vector)
+            self._waypoints.note(chunk.vector)
 
     def step(self, vector: Vector) -> Step | None:
         """What to commit next, if anything came."""

@@ -10,6 +10,8 @@ from tallystick.core.digest import touches_of
 from tallystick.core.frame import Frame, FrameError, decode_events
 from tallystick.core.replica.apply import UnknownKind, apply_entries
 from tallystick.core.replica.view import View
+from tallystick.core.replication.forks import fork_of
+from tallystick.node.installing import Installer
 from tallystick.store.port import StoreBroken
 
 log = structlog.get_logger("peers")
@@ -22,8 +24,10 @@ class Unjoinable(NamedTuple):
     message: str
 
 
-def join_frame(frame: Frame, view: View, me: int) -> Unjoinable | None:
+def join_frame(frame: Frame, view: View, me: int, installer: Installer | None = None) -> Unjoinable | None:
     """Join all entries at the replica `me`. If it answers why that failed, the view is worth nothing."""
+    if installer is not None and installer.contradicts(frame):
+        return Unjoinable(*fork_of(frame.origin, frame.last)[1:])
     try:
         for place, entries in enumerate(decode_events(frame)):
             for skipped in apply_entries(frame.dot(place), entries, view, me):

@@ -190,7 +190,7 @@ class Peering:
         view is worth nothing."""
         frames = self.replicator.ready(events_max, bytes_max)
         for frame in frames:
-            problem = join_frame(frame, view, self.replicator.me.replica)
+            problem = join_frame(frame, view, self.replicator.me.replica, self.installer)
             if problem is not None:
                 self.replicator.stop(frame.origin, *problem)
                 return None
