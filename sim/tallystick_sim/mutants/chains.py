@@ -129,7 +129,7 @@ CHAINS = (
     Mutant(
         "never-sends-again",
         "what was sent once is not sent again, whoever lacks it",
-        2,
+        38,
         swap(Link, "rewind", always(None)),
     ),
     Mutant(

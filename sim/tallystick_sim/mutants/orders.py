@@ -122,7 +122,7 @@ ORDERS = (
     Mutant(
         "sells-beside-a-rival",
         "holds end and become sales while a rival has not answered",
-        14,
+        7,
         swap(deciding, "held_back", always(frozenset())),
     ),
     Mutant(
