@@ -90,6 +90,8 @@ class Driver:
         self.sweeper = Sweeper(store, sweep_interval_ms)
         self.asks_first = False
         """Whether peers are about to be asked for our own head: till then nothing is decided unasked."""
+        self.hurries = False
+        """Whether what peers are told leaves at once: there is no later."""
         self._hlc = last_hlc
         self._events_max = events_max
         self._clock = clock
@@ -143,7 +145,7 @@ class Driver:
         self._install()
         self._begin_surveys()
         self._release(self.waiting.acknowledged(self.peering.replicated, self.peering.others, now))
-        return self._take_turn(now, hurry=self.waiting.begun > begun)
+        return self._take_turn(now, hurry=self.hurries or self.waiting.begun > begun)
 
     def stop(self) -> Turn:
         """Answer all that waits as things stand, and write out the checkpoints."""

@@ -94,13 +94,19 @@ class RunningNode:
         # Until the last call is answered, those that come too late are told so; gRPC would just cut them off.
         with suppress(TimeoutError):
             await asyncio.wait_for(self.shell.quiet.wait(), grace_s)
-        # Before the links end: what was committed last is to leave by them.
-        await asyncio.to_thread(self.engine.stop)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._say_all(), grace_s)
         await self.links.close()
         await self._server.stop(min(grace_s, _LAST_BYTES_S))
+        await asyncio.to_thread(self.engine.stop)
         self.shell.reads.close()
         self.engine.store.close()
         log.info("stopped", node=node_name(self.identity.replica))
+
+    async def _say_all(self) -> None:
+        """Let what is kept for peers leave while there are links."""
+        self.engine.driver.hurries = True
+        await OwnJob().run(self.engine)
 
     async def begin(self, opened: Opened, address: str, seed: str) -> None:
         """Found the cluster, or join it, or tell it where we are now; then calls are answered. Raises
