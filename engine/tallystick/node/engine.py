@@ -37,7 +37,7 @@ _GATHER_S = GATHER_MS / 1000
 orders of peers share commits, which cost as much for one as for many; and after a rest nothing waits."""
 
 TIDY_S = 0.25
-"""Nothing was written for so long: there is time for the checkpoint. While orders come every few milliseconds
+"""No commit for so long: there is time for the checkpoint. While orders come every few milliseconds
 a slice is longer than the pause that it is written in."""
 
 _HAND_OVER_S = 0.005
@@ -55,10 +55,10 @@ class Said(NamedTuple):
     done: Callable[[], None]
 
 
-class _Heard(Enum):
+class _Look(Enum):
     """Wakes the thread for what links brought."""
 
-    SOMETHING = 1
+    NOW = 1
 
 
 class Wire(NamedTuple):
@@ -89,7 +89,7 @@ class Engine:
         self._wire = wire
         self._events_max = events_max
         self._on_broken = on_broken
-        self._queue: SimpleQueue[Job | PeerInput | _Heard | None] = SimpleQueue()
+        self._queue: SimpleQueue[Job | PeerInput | _Look | None] = SimpleQueue()
         self._thread = Thread(target=self._run, name="engine", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._handed_over = Event()
@@ -98,7 +98,7 @@ class Engine:
         self._quiet = True
         self._wrote_s = 0.0
         self._heard: deque[Connected | Closed | Said] = deque()
-        self._calling = False
+        self._will_look = False
         self._gathered_s = 0.0
         self._progress = asyncio.Event()
         self._awaited = False
@@ -126,15 +126,15 @@ class Engine:
         """Keep what a link brings, in its order, until the next turn. On the loop."""
         assert self._loop is not None
         self._heard.append(news)
-        if not self._calling:
-            self._calling = True
+        if not self._will_look:
+            self._will_look = True
             due_s = self._gathered_s + _GATHER_S
-            self._loop.call_later(max(0.0, due_s - time.monotonic()), self._call)
+            self._loop.call_later(max(0.0, due_s - time.monotonic()), self._look)
 
-    def _call(self) -> None:
-        self._calling = False
+    def _look(self) -> None:
+        self._will_look = False
         if self._heard:
-            self._queue.put(_Heard.SOMETHING)
+            self._queue.put(_Look.NOW)
 
     async def progress(self, seen: Vector, timeout_s: float) -> None:
         """Wait until more is on disk than `seen`, or for so long. On the loop."""
@@ -186,7 +186,7 @@ class Engine:
             elif isinstance(each, Said):
                 said.append(each)
                 inputs += self._read(each)
-            elif each is not _Heard.SOMETHING:
+            elif each is not _Look.NOW:
                 inputs.append(each)
         if said:
             self._on_loop(_taken, said)

@@ -125,7 +125,7 @@ class MoveTokens(NamedTuple):
 
 class GrantTokens(NamedTuple):
     """The replica `asker` has orders waiting for `asked` units: give it what can be spared, and leave `keep`
-    here, which orders of our own wait for."""
+    here, which orders of our own take that wait."""
 
     asker: int
     sku: str
