@@ -20,7 +20,7 @@ from tallystick.core.replica.commands import Command
 from tallystick.core.replica.keys import customer_prefix, status_prefix, time_key
 from tallystick.core.replica.view import decode_document
 from tallystick.core.replication import holdback
-from tallystick.core.replication.link import WINDOW_BYTES
+from tallystick.core.replication.link import RELAY_BYTES, WINDOW_BYTES, Link
 from tallystick.node.driver import Turn
 from tallystick.node.identity import VECTOR_KEY, decode_vector
 from tallystick.node.jobs import Internal, Receipt, Result
@@ -214,7 +214,7 @@ class Recorder(Observer):
         replicator = node.driver.peering.replicator
         waiting, held_back = node.driver.waiting, replicator.held.bytes
         held = [
-            ("bytes in flight", link.flight_bytes, WINDOW_BYTES + FRAME_BYTES_MAX)
+            ("bytes in flight", link.flight_bytes, _flight_max(link))
             for link in replicator.links.values()
             if link.flight_bytes
         ]
@@ -257,6 +257,11 @@ class Recorder(Observer):
         if nodes:
             clocks = {node.replica: node.clock.wall_ms() for node in nodes}
             self._jury.see(_listed(nodes[0])._replace(clocks=clocks))
+
+
+def _flight_max(link: Link) -> int:
+    """What may be under way over a link: our own frames, and those of each other origin."""
+    return WINDOW_BYTES + len(link.sent) * RELAY_BYTES + FRAME_BYTES_MAX
 
 
 class Tracked(Call):

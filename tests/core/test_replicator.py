@@ -9,9 +9,9 @@ from tallystick.core.clock import EMPTY_HEAD, Head
 from tallystick.core.frame import Frame, encode_frame, frame_span
 from tallystick.core.replication.effects import Alarm, Close, Effect, ReadLog, Send
 from tallystick.core.replication.gaps import STALL_MS
-from tallystick.core.replication.link import FIRST_WINDOW_BYTES, RESEND_MS, WINDOW_BYTES, Link
+from tallystick.core.replication.link import WINDOW_BYTES, Link
 from tallystick.core.replication.messages import Ack, Frames, Goodbye, Hello, Me, Message, Want
-from tallystick.core.replication.replicator import HEARTBEAT_MS, MESSAGE_BYTES, Replicator
+from tallystick.core.replication.replicator import HEARTBEAT_MS, MESSAGE_BYTES, RESEND_MS, Replicator
 
 Lost = Callable[["Hand", "Hand", Message], bool]
 
@@ -160,6 +160,22 @@ def test_a_third_relays_around_a_cut():
     assert b.seq_of(1) == c.seq_of(1)
 
 
+def test_a_backlog_that_rests_upon_what_is_relayed():
+    """It remembers a window full of frames that waited at the peer for those that were to come after them."""
+    a, b, c = Hand(1), Hand(2), Hand(3)
+    table = Table(a, b, c)
+    table.connect(a, c)
+    for _ in range(100):
+        c.write(table.now, size=20_000)
+        table.carry()
+        a.write(table.now, size=60_000)
+        table.carry()
+        table.wait(50)
+    table.connect(a, b)
+    table.wait(5_000)
+    assert (b.seq_of(1), b.seq_of(3)) == (100, 100)
+
+
 def test_a_cut_is_seen_while_others_write():
     """It remembers that any news passed for progress, and a lost frame was never sent again."""
     table, (a, b, c) = linked(1, 2, 3)
@@ -197,7 +213,7 @@ def test_a_peer_that_lags_costs_no_more_than_its_window():
     for _ in range(40):
         a.write(table.now, size=200 << 10)
     table.carry(lambda *args: isinstance(args[2], Ack))
-    assert FIRST_WINDOW_BYTES // 2 < a.most_bytes <= FIRST_WINDOW_BYTES
+    assert WINDOW_BYTES // 2 < a.most_bytes <= WINDOW_BYTES
     table.wait(2_000)
     assert b.seq_of(1) == 40
     assert a.most_bytes <= WINDOW_BYTES

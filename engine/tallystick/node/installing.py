@@ -124,7 +124,6 @@ class Installer:
             self._touched = chunk.touched or self._touched
             self._low = lower(self._low, chunk.vector)
             self._high = higher(self._high, chunk.vector)
-            self._waypoints.note(chunk.vector)
 
     def step(self, vector: Vector) -> Step | None:
         """What to commit next, if anything came."""
@@ -153,6 +152,7 @@ class Installer:
         """The step is on disk."""
         self._chunk = None
         self._waits = False
+        self._waypoints.note(step.chunk.vector)
         self.rows += len(step.chunk.rows)
         following = next_request(step.chunk)
         if following is not None:

@@ -17,6 +17,9 @@ from tallystick.store.port import StoreBroken
 log = structlog.get_logger("peers")
 
 
+_REMEDY = "What this new node got before is of the other chain: empty its directory, and let it join anew"
+
+
 class Unjoinable(NamedTuple):
     """Why a frame can't be joined: a reason and a sentence."""
 
@@ -27,7 +30,8 @@ class Unjoinable(NamedTuple):
 def join_frame(frame: Frame, view: View, me: int, installer: Installer | None = None) -> Unjoinable | None:
     """Join all entries at the replica `me`. If it answers why that failed, the view is worth nothing."""
     if installer is not None and installer.contradicts(frame):
-        return Unjoinable(*fork_of(frame.origin, frame.last)[1:])
+        _, reason, message = fork_of(frame.origin, frame.last)
+        return Unjoinable(reason, f"{message}. {_REMEDY}")
     try:
         for place, entries in enumerate(decode_events(frame)):
             for skipped in apply_entries(frame.dot(place), entries, view, me):

@@ -12,6 +12,8 @@ from tallystick.store.store import Store
 
 _AT_ONCE = 256
 _NEVER = 1 << 62
+_AGAIN_MS = 60_000
+"""What was due and did not end is tried again after this time: something may have come in between."""
 
 
 class Sweeper:
@@ -52,6 +54,7 @@ class Sweeper:
         if not self._after and now - self._last < self._interval_s:
             return []
         keys: list[bytes] = []
+        some = bool(self._after)
         left = False
         self._next_ms = _NEVER
         with self._store.read() as reader:
@@ -61,6 +64,8 @@ class Sweeper:
                     self._next_ms = int.from_bytes(key[:8])
                     break
                 keys.append(key)
+        if keys or some:
+            self._next_ms = min(self._next_ms, now_ms + _AGAIN_MS)
         self._after = keys[-1] if left else b""
         if not left:
             self._last = now

@@ -167,7 +167,9 @@ class Links:
         for link in links:
             link.end()
         # What is queued is still to be written; who is in the middle of dialling has nothing to say.
-        await asyncio.gather(*(link.gone.wait() for link in links))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * _FLUSH_S):
+                await asyncio.gather(*(link.gone.wait() for link in links))
         tasks = [*self._dialers.values(), *([self._seed] if self._seed else [])]
         for task in tasks:
             task.cancel()
@@ -181,6 +183,8 @@ class Links:
 
     async def _run(self, stream: _Stream, finish: Callable[[], Awaitable[None]] | None = None) -> None:
         """One connection, until either side ends it. `finish`: how a dialler says that it has said all."""
+        if self._closing:
+            return
         self._last += 1
         link = self._links[self._last] = _Link(self._last)
         self._engine.hear(Connected(link.number))
@@ -194,17 +198,19 @@ class Links:
                 await asyncio.wait((writing,), timeout=_LAST_WRITE_S)
             elif writing.done() and finish is not None:
                 # What was written last is on its way: a call that is cancelled takes it along.
-                with suppress(*_CALL_IS_OVER):
-                    await finish()
-                await asyncio.wait((reading,), timeout=_FLUSH_S)
+                with suppress(TimeoutError, *_CALL_IS_OVER):
+                    async with asyncio.timeout(_FLUSH_S):
+                        await finish()
+                        await asyncio.wait((reading,))
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
+            # First, as a call that is cancelled again while it ends does no more.
             del self._links[link.number]
             link.gone.set()
             self._engine.hear(Closed(link.number))
             self._note_unlinked(link)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
 
     async def _read_all(self, link: _Link, stream: _Stream) -> None:
         room = asyncio.Semaphore(_UNREAD_MAX)

@@ -22,10 +22,9 @@ from tallystick.core.replication.effects import Alarm, Close, Effect, ReadLog, S
 from tallystick.core.replication.forks import FORK, Fork, find_forks, fork_of, own_fork
 from tallystick.core.replication.gaps import Gaps
 from tallystick.core.replication.holdback import HoldBack
-from tallystick.core.replication.link import LEAST_WINDOW_BYTES, Link
+from tallystick.core.replication.link import READ_BYTES, Link
 from tallystick.core.replication.messages import Ack, Frames, Goodbye, Hello, Me, Message, Want
 
-READ_BYTES = 256 << 10
 MESSAGE_BYTES = 64 << 10
 """A peer hears nothing of us while one message is on its way, and takes a link for dead that is silent: over
 a thin line small ones keep it alive."""
@@ -34,6 +33,8 @@ ACK_MS = 5
 HEARTBEAT_MS = 1_000
 SILENCE_MS = 2_500
 """A link that brings nothing for so long is dead, whatever its connection says: two heartbeats were lost."""
+RESEND_MS = 3_000
+"""What is under way is taken for lost when nothing of it was acknowledged for so long."""
 
 
 class Replicator:
@@ -148,10 +149,11 @@ class Replicator:
         spans = [span for span in spans if span[1] > sent]
         # What doesn't follow what was sent was read before that was taken for lost: it will be read again.
         if spans and spans[0][0] == sent + 1 and (origin == self.me.replica or origin in peer.wanted):
-            fitting = takewhile(lambda frame: peer.takes(len(frame[1])), ((s[1], s[2]) for s in spans))
+            pairs = ((last, data) for _, last, data in spans)
+            fitting = takewhile(lambda frame: peer.takes(origin, len(frame[1])), pairs)
             self._ship(peer, origin, fitting, now_ms)
-            peer.next_bytes = next((len(data) for _, last, data in spans if last > peer.sent[origin]), 0)
-            self._pump(peer)
+            if peer.sent[origin] > sent:
+                self._pump(peer)
 
     def tick(self, now_ms: int) -> None:
         """Time has passed. To be called every few tens of milliseconds while there are links."""
@@ -161,7 +163,7 @@ class Replicator:
                 self._effects.append(Close(peer.number, "SILENT", "nothing comes from the peer any more"))
             if peer.hello is None:
                 continue
-            if peer.seems_lost(now_ms):
+            if peer.flight_bytes and now_ms - peer.progress_ms >= RESEND_MS:
                 peer.rewind()
                 peer.progress_ms = now_ms
             if now_ms - peer.beat_ms >= HEARTBEAT_MS:
@@ -327,7 +329,7 @@ class Replicator:
         """Send what was just committed, if the peer was sent all before it; else the log will be read."""
         me = self.me.replica
         size = sum(len(frame.data) for frame in own)
-        if peer.sent.get(me) == own[0].first - 1 and peer.reading != me and size <= peer.room:
+        if peer.sent.get(me) == own[0].first - 1 and peer.reading != me and peer.takes(me, size):
             self._ship(peer, me, [(frame.last, frame.data) for frame in own], now_ms)
         else:
             self._pump(peer)
@@ -343,7 +345,7 @@ class Replicator:
             size += len(data)
             if not peer.flight_bytes:
                 peer.progress_ms = now_ms
-            peer.shipped(origin, last, len(data), now_ms)
+            peer.shipped(origin, last, len(data))
         if batch:
             self._send(peer, Frames(tuple(batch)))
 
@@ -356,22 +358,19 @@ class Replicator:
         self._pump(peer)
 
     def _pump(self, peer: Link) -> None:
-        """Have the log read for what the peer is to get next, if there is room on the way."""
-        if not peer.ready or peer.reading or not peer.may_read:
+        """Have the log read for what the peer is to get next, if there is room on the way. What it asked for
+        comes first: ours may rest upon it, and would be acknowledged no sooner."""
+        if not peer.ready or peer.reading:
             return
         me = self.me.replica
         ours = 0 if me in self.stopped else self.vector.get(me, EMPTY_HEAD).seq
         if peer.sent.get(me, 0) >= ours and not peer.wanted:
             return  # nearly always, and this is asked in every turn
-        for origin, until in ((me, ours), *peer.wanted.items()):
+        for origin, until in (*peer.wanted.items(), (me, ours)):
             sent = peer.sent.get(origin, 0)
-            if sent < until:
+            if sent < until and peer.takes(origin, READ_BYTES):
                 peer.reading = origin
-                self._effects.append(
-                    ReadLog(
-                        peer.number, origin, sent, until, min(READ_BYTES, max(LEAST_WINDOW_BYTES, peer.room))
-                    )
-                )
+                self._effects.append(ReadLog(peer.number, origin, sent, until, READ_BYTES))
                 return
 
     def _acknowledge(self, peer: Link, now_ms: int) -> None:
