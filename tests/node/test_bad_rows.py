@@ -12,6 +12,7 @@ from tallystick.node.inputs import Connected, Received
 from tallystick.node.installing import Installer
 from tallystick.node.snapshots import TABLES, Installation
 from tallystick.store.memory import MemoryBackend
+from tallystick.store.port import Table
 from tests.node.driving import IDENTITY, Clock, make_driver, open_memory
 
 MEMBER = encode(Member("eu", int(MemberState.ACTIVE)))
@@ -33,3 +34,18 @@ def test_the_link_ends_and_another_peer_is_asked(key, payload):
     assert [each.reason for each in effects if isinstance(each, Alarm)] == ["BAD_SNAPSHOT"]
     assert [each.link for each in effects if isinstance(each, Close)] == [1]
     assert Send(2, SnapshotRequest("", b"")) in driver.turn([], []).effects
+
+
+def test_what_has_rotted_here_is_told_and_no_peer_is_blamed():
+    """It ended the process, and again at each start."""
+    backend = MemoryBackend()
+    driver = make_driver(open_memory(backend), Clock(), installer=Installer(Installation("s", "i")))
+    driver.turn([], [Connected(1), Received(1, Hello(IDENTITY.cluster, 0xA, 1, "eu", "there:1"))])
+    backend.commit({Table.MEMBERS: {b"12345678": b"rot"}})
+    opening = SnapshotChunk(TABLES[0].value, ((b"12345678", MEMBER),), {}, last=True, touched=b"sums")
+    effects = driver.turn([], [Received(1, opening)]).effects
+    (alarm,) = [each for each in effects if isinstance(each, Alarm)]
+    assert (alarm.reason, alarm.replica) == ("CORRUPT_RECORD", IDENTITY.replica)
+    assert "let it join anew" in alarm.message
+    assert not any(isinstance(each, Close) for each in effects)
+    assert driver.turn([], [Received(1, opening)]).effects == []

@@ -385,7 +385,7 @@ class Driver:
         try:
             rows, vector = step.join(view)
         except BadRows as problem:
-            self.peering.refuse_rows(str(problem))
+            self.peering.refuse_rows(problem)
             return
         try:
             if step.adopts:

@@ -28,7 +28,7 @@ from tallystick.node.snapshots import (
     next_request,
 )
 from tallystick.node.waypoints import Waypoints
-from tallystick.store.port import Rows, Table
+from tallystick.store.port import CorruptRecord, Rows, Table
 
 log = structlog.get_logger("installing")
 
@@ -38,11 +38,16 @@ longer: each time that nobody was quick enough, all have twice as long, up to AN
 ANSWER_MS_MAX = 60_000
 
 
+_REMEDY = "no node can be made of it; empty the directory, and let it join anew"
 _UNREADABLE = (*DecodeError, ValueError, struct.error)
 
 
 class BadRows(Exception):
-    """A peer sent rows that no node keeps."""
+    """Rows that can't be joined: no node keeps such; or, if `ours`, what is on our own disk has rotted."""
+
+    def __init__(self, problem: str, *, ours: bool = False) -> None:
+        super().__init__(problem)
+        self.ours = ours
 
 
 class Step(NamedTuple):
@@ -59,6 +64,8 @@ class Step(NamedTuple):
         view is worth nothing."""
         try:
             join_chunk(self.chunk, view)
+        except CorruptRecord as rot:
+            raise BadRows(str(rot), ours=True) from rot
         except _UNREADABLE as problem:
             raise BadRows(f"table {self.chunk.table}: {problem}") from problem
         return eager_rows(view, [], self.meta), self.vector
@@ -77,6 +84,7 @@ class Installer:
         self._request = SnapshotRequest("", b"")
         self._link = 0
         self._waits = False
+        self._is_rotten = False
         self._asked_ms = 0
         self._patience_ms = ANSWER_MS
         self._low: Vector | None = None
@@ -101,7 +109,7 @@ class Installer:
     def ask(self, links: Sequence[int], now_ms: int) -> tuple[int, SnapshotRequest] | None:
         """What to ask for now, and over which of the links to peers that have rows; None while one is waited
         for, or there is nobody."""
-        if not self.reads_rows or self._chunk is not None or not links:
+        if not self.reads_rows or self._chunk is not None or not links or self._is_rotten:
             return None
         silent = self._waits and now_ms - self._asked_ms >= self._patience_ms
         if silent:
@@ -117,7 +125,7 @@ class Installer:
 
     def received(self, link: int, chunk: SnapshotChunk) -> None:
         """Rows came, to be joined by the next step. Any but those that were asked for last came before."""
-        if link != self._link or not self.reads_rows or self._chunk is not None:
+        if link != self._link or not self.reads_rows or self._chunk is not None or self._is_rotten:
             return
         if follows_request(chunk, self._request):
             self._chunk = chunk
@@ -141,8 +149,12 @@ class Installer:
         }
         return Step(chunk, True, self._low, meta, self._touched)
 
-    def refuse(self, problem: str, peer_of: Callable[[int], int]) -> list[Effect]:
-        """The rows that came are worth nothing: with the next link it begins again. Answers what to do."""
+    def refuse(self, problem: BadRows, me: int, peer_of: Callable[[int], int]) -> list[Effect]:
+        """The rows that came can't be joined: with the next link it begins again, unless that is for what is
+        on our own disk. Answers what to do."""
+        if problem.ours:
+            self._chunk, self._is_rotten = None, True
+            return [Alarm("CORRUPT_RECORD", f"{problem}: {_REMEDY}", me)]
         link, text = self._link, f"a snapshot can't be joined: {problem}"
         self._chunk, self._waits, self._asked_ms = None, True, -ANSWER_MS_MAX  # as if it were silent
         self._request, self._low = SnapshotRequest("", b""), None

@@ -52,7 +52,7 @@ from tallystick.node.inputs import (
     Surveyed,
     VerifyAsked,
 )
-from tallystick.node.installing import Installer, Step
+from tallystick.node.installing import BadRows, Installer, Step
 from tallystick.node.jobs import Job, OwnChainLost
 from tallystick.node.joining import join_frame
 from tallystick.node.proving import Before, Changes, Proof
@@ -298,10 +298,10 @@ class Peering:
             self.proof.restart(step.touched)
             self.replicator.adopted(step.vector, round(now * 1000))
 
-    def refuse_rows(self, problem: str) -> None:
+    def refuse_rows(self, problem: BadRows) -> None:
         """What came of a snapshot can't be joined."""
         if self.installer is not None:
-            self._effects += self.installer.refuse(problem, self._peer)
+            self._effects += self.installer.refuse(problem, self.replicator.me.replica, self._peer)
 
     def _seek_rows(self, now_ms: int) -> None:
         if self.installer is None:
