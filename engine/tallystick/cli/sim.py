@@ -155,7 +155,7 @@ def _tell(summary: Summary) -> None:
                 f"{summary.simulated_seconds:,.0f} s in {summary.wall_seconds:,.1f} s, {pace:,.0f} x real",
             ),
             ("faults", _listed(summary.faults.items())),
-            ("pairs of them", _of(summary.fault_pairs)),
+            ("pairs", _of(summary.fault_pairs)),
             ("rare paths", _of(summary.probes)),
             ("", _listed(counts.items())),
             ("trace", summary.trace_hash),

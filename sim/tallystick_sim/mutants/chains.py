@@ -129,7 +129,7 @@ CHAINS = (
     Mutant(
         "never-sends-again",
         "what was sent once is not sent again, whoever lacks it",
-        38,
+        32,
         swap(Link, "rewind", always(None)),
     ),
     Mutant(
