@@ -42,8 +42,8 @@ a slice is longer than the pause that it is written in."""
 
 _HAND_OVER_S = 0.005
 """A loop that is busy with something else for longer is not waited for."""
-_FEW = 4
-"""Answers that are not worth waiting for: those who get them bring in no commit's worth."""
+_WORTH_EVENTS = 4
+"""For the answers to fewer of our own events nobody waits: those who get them bring in no commit's worth."""
 
 
 class Said(NamedTuple):
@@ -97,6 +97,7 @@ class Engine:
         self._unwritten = False
         self._quiet = True
         self._wrote_s = 0.0
+        self._told_seq = driver.head.seq
         self._heard: deque[Connected | Closed | Said] = deque()
         self._will_look = False
         self._gathered_s = 0.0
@@ -222,8 +223,10 @@ class Engine:
                 self._on_loop(self._wake)
         if turn.effects:
             self._on_loop(self._wire.deliver, [self._wire.encode(effect) for effect in turn.effects])
+        events = self.driver.head.seq - self._told_seq
+        self._told_seq += events
         if turn.answers:
-            self._hand_over(turn.answers)
+            self._hand_over(turn.answers, wait=events >= _WORTH_EVENTS)
 
     def _has_time(self) -> bool:
         return self._quiet and not self._stopping and time.monotonic() >= self._wrote_s + TIDY_S
@@ -244,18 +247,17 @@ class Engine:
         assert self._loop is not None
         self._loop.call_soon_threadsafe(call, *args)
 
-    def _hand_over(self, answers: Sequence[tuple[Job, Any]]) -> None:
-        """Give the answers to the loop, and wait until their callers have them.
+    def _hand_over(self, answers: Sequence[tuple[Job, Any]], *, wait: bool) -> None:
+        """Give the answers to the loop, and `wait` until their callers have them.
 
         Both threads need the interpreter, so going on at once gains nothing: the next commit would begin
         with the few requests that came early, and each row of it would be a race for the lock. So it finds
-        those that the answers bring in, too: fewer and larger commits, at a tenth less processor time. A few
-        are not waited for.
+        those that the answers bring in, too: fewer and larger commits, at a tenth less processor time.
         """
         assert self._loop is not None
         self._handed_over.clear()
         self._loop.call_soon_threadsafe(_deliver, answers, self._loop, self._handed_over)
-        if len(answers) >= _FEW:
+        if wait:
             self._handed_over.wait(_HAND_OVER_S)
 
 
