@@ -40,6 +40,7 @@ from tallystick.node.jobs import (
     StorageFull,
     answer_of,
 )
+from tallystick.node.known import answer_known
 from tallystick.node.notes import Notes
 from tallystick.node.outbox import Outbox
 from tallystick.node.patrol import Patrol
@@ -161,9 +162,8 @@ class Driver:
 
     def _take_turn(self, now: float, *, hurry: bool) -> Turn:
         effects = self._outbox.pass_on(self.peering.take_effects(), round(now * 1000), hurry=hurry)
-        turn = Turn(self._answers, effects)
-        self._answers = []
-        return turn
+        answers, self._answers = self._answers, []
+        return Turn(answers, effects)
 
     def _group(self, works: Sequence[Work], jobs: Sequence[Job]) -> bool:
         """Step works and jobs; answers whether there were any.
@@ -215,8 +215,7 @@ class Driver:
         sealer.seal()
         events = self._slices.events(sum(len(work.commands) for work in batch), self._clock.monotonic())
         frames = self.peering.apply_ready(view, events, PEER_BYTES_MAX) if self._may_apply() else []
-        if frames is None:
-            # One of them can't be applied; its origin is quarantined now.
+        if frames is None:  # one of them can't be applied; its origin is quarantined now
             self._commit(batch)
             return
         if sealer.frames or frames:
@@ -224,7 +223,7 @@ class Driver:
                 self._write(view, sealer, frames, stamp, now_ms)
             except StoreFull as problem:
                 refusal = StorageFull(str(problem))
-                results = [[refusal] * len(work.commands) for work in batch]
+                results = [[self._known(each, now, refusal) for each in work.commands] for work in batch]
                 self._rests_until = self._clock.monotonic() + FULL_REST_S
         if batch:
             receipt = self._receipt(stamp)
@@ -258,7 +257,7 @@ class Driver:
                 continue
             try:
                 if closed is not None and not closed.spares(command):
-                    results.append(self._known(command, now) or closed)
+                    results.append(self._known(command, now, closed))
                     continue
                 outcome = step(command, Now(ms, stamp, sealer.next_seq), view)
                 if outcome.writes:
@@ -277,13 +276,8 @@ class Driver:
                 results.append(outcome)
         return results
 
-    def _known(self, command: Command, now: Now) -> Outcome | None:
-        """The answer to a request that was carried out before: it needs no room."""
-        try:
-            outcome = self.replica.step(command, now, View(self._source))
-        except Refused:
-            return None
-        return None if outcome.writes else outcome
+    def _known(self, command: Command | Refused, now: Now, otherwise: Refused) -> Result:
+        return answer_known(command, now, self.replica, self._source, otherwise)
 
     def _write(self, view: View, sealer: Sealer, frames: list[Frame], stamp: int, now_ms: int) -> None:
         me = self.replica.replica
