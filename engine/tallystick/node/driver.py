@@ -18,8 +18,8 @@ from tallystick.core.errors import InsufficientStock, Refused
 from tallystick.core.frame import Frame
 from tallystick.core.replica.commands import Command, PlaceOrder, Settle
 from tallystick.core.replica.outcome import Now, Outcome
-from tallystick.core.replica.place import units_of
 from tallystick.core.replica.step import Replica
+from tallystick.core.replica.tokens import units_of
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Effect
 from tallystick.node.chores import Chore

@@ -32,6 +32,7 @@ from tallystick.core.replica.commands import PlaceOrder
 from tallystick.core.replica.deciding import Desk, finish_order
 from tallystick.core.replica.keys import expiry_key, split_stock_key, stock_key
 from tallystick.core.replica.outcome import EntryKind, Now, Outcome
+from tallystick.core.replica.tokens import units_of
 from tallystick.core.replica.view import View
 from tallystick.core.stock.moves import hold, hold_and_sell
 from tallystick.core.stock.rights import Row, Stock, rights_elsewhere, standing
@@ -116,16 +117,6 @@ def _placed_before(order_id: str, record: OrderRecord, data: bytes) -> Outcome:
         f"order {order_id} was placed with different contents; use a new id for a new order",
         {"order_id": order_id},
     )
-
-
-def units_of(body: Body) -> dict[bytes, int]:
-    """What an order takes, by stock key."""
-    units: dict[bytes, int] = {}
-    for line in body.lines:
-        if not line.untracked:
-            key = stock_key(line.sku, line.location)
-            units[key] = units.get(key, 0) + line.quantity
-    return units
 
 
 def _take(replica: Replica, body: Body, view: View) -> tuple[Taking, LineQuantities]:

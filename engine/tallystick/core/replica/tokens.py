@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from tallystick.core.clock import REPLICA_ID_MAX
 from tallystick.core.members import MemberState
-from tallystick.core.order.facts import Body, Decision, DecisionKind, LineQuantities
+from tallystick.core.order.facts import Body, Decision, DecisionKind, Line, LineQuantities
 from tallystick.core.order.status import ClaimStatus, State
 from tallystick.core.replica.keys import member_key, stock_key
 from tallystick.core.replica.view import View
@@ -32,13 +32,21 @@ TOKEN_MOVES: Mapping[tuple[DecisionKind, State], Move] = {
 
 def demand(body: Body, units: Mapping[str, int]) -> dict[bytes, int]:
     """Units by stock key, over all tracked lines: two lines of one item count together."""
-    wanted: dict[bytes, int] = {}
-    for line in body.lines:
-        count = units.get(line.line_id, 0)
+    return _by_key((line, units.get(line.line_id, 0)) for line in body.lines)
+
+
+def units_of(body: Body) -> dict[bytes, int]:
+    """What a whole order takes, by stock key."""
+    return _by_key((line, line.quantity) for line in body.lines)
+
+
+def _by_key(counts: Iterable[tuple[Line, int]]) -> dict[bytes, int]:
+    units: dict[bytes, int] = {}
+    for line, count in counts:
         if count and not line.untracked:
             key = stock_key(line.sku, line.location)
-            wanted[key] = wanted.get(key, 0) + count
-    return wanted
+            units[key] = units.get(key, 0) + count
+    return units
 
 
 def live_lines(status: ClaimStatus) -> dict[str, int]:

@@ -46,7 +46,6 @@ class Link:
     """Other origins that the peer asked for → the event up to which."""
     reading: int = 0
     """The origin that the log is being read for."""
-    flight_bytes: int = 0
     heard_ms: int = 0
     acked_ms: int = 0
     """When we last acknowledged something."""
@@ -61,6 +60,11 @@ class Link:
     def ready(self) -> bool:
         """Whether frames may be sent."""
         return self.hello is not None and not self.installing
+
+    @property
+    def flight_bytes(self) -> int:
+        """What is under way, of all origins together."""
+        return sum(self._bytes.values())
 
     def takes(self, origin: int, size: int) -> bool:
         """Whether so much of an origin may be sent now. A large frame goes alone, or it would never go."""
@@ -87,7 +91,6 @@ class Link:
         self.sent[origin] = last
         self._flight.setdefault(origin, deque()).append((last, size))
         self._bytes[origin] = self._bytes.get(origin, 0) + size
-        self.flight_bytes += size
 
     def acknowledged(self, vector: Vector, now_ms: int) -> None:
         """The peer has this on disk."""
@@ -104,7 +107,6 @@ class Link:
         """What is under way is taken for lost."""
         self._flight.clear()
         self._bytes.clear()
-        self.flight_bytes = 0
         self.on_our_chain = False
         for origin in self.sent:
             self.sent[origin] = self.seq_of(origin)
@@ -114,9 +116,7 @@ class Link:
             self.sent[origin] = max(self.sent[origin], seq)
         flight = self._flight.get(origin)
         while flight and flight[0][0] <= seq:
-            size = flight.popleft()[1]
-            self._bytes[origin] -= size
-            self.flight_bytes -= size
+            self._bytes[origin] -= flight.popleft()[1]
         if self.wanted.get(origin, seq + 1) <= seq:
             del self.wanted[origin]
             self.sent.pop(origin, None)
