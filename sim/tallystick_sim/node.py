@@ -57,6 +57,9 @@ C = TypeVar("C", bound=Call)
 R = TypeVar("R")
 RESTART_MS = 500.0
 READ_MS = (0.0, 5.0)
+PIECE_BYTES = 2_000
+"""Of a snapshot. So little that a table comes in several pieces, between which links break and peers write;
+so much that in bad weather the reading, a round trip a piece, does not take most of a run."""
 CLUSTER = "c0ffee00c0ffee00"
 NEVER_MS = math.inf
 
@@ -361,7 +364,7 @@ class Node:
             case ReadLog(link, origin):
                 self._read(lambda reader: LogRead(link, origin, read_log(reader, effect)))
             case ReadChunk(link, table, after):
-                self._read(lambda reader: ChunkRead(link, read_chunk(reader, table, after, 600)))
+                self._read(lambda reader: ChunkRead(link, read_chunk(reader, table, after, PIECE_BYTES)))
             case Survey(work, then, reader, close):
                 found = work(reader)  # of that very moment; to hear of it takes as long as any reading
                 close()

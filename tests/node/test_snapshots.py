@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tallystick.core.clock import Head
 from tallystick.core.codec import decode, encode
-from tallystick.core.members import Member
+from tallystick.core.members import Member, MemberState
 from tallystick.core.replica.view import View
-from tallystick.core.replication.messages import SnapshotChunk, SnapshotRequest
+from tallystick.core.replication.effects import Send
+from tallystick.core.replication.messages import Hello, SnapshotChunk, SnapshotRequest
 from tallystick.core.stock.rights import Row, Stock
-from tallystick.node.installing import ANSWER_MS, Installer, Step
+from tallystick.node.inputs import Closed, Connected, Received
+from tallystick.node.installing import ANSWER_MS, ANSWER_MS_MAX, BadRows, Installer, Step
 from tallystick.node.opening import ENCODERS
 from tallystick.node.snapshots import (
     INSTALLING_KEY,
@@ -31,6 +35,7 @@ from tallystick.store.port import Table
 from tallystick.store.store import Store
 from tests.kit.effort import effort
 from tests.kit.node import Tables
+from tests.node.driving import IDENTITY, Clock, make_driver, open_memory
 
 
 def head(seq: int) -> Head:
@@ -117,8 +122,12 @@ def test_a_piece_answers_one_request(piece, fits):
     assert follows_request(piece, SnapshotRequest(Table.STOCK.value, b"b")) is fits
 
 
-def installed(installer: Installer, link: int, piece: SnapshotChunk) -> Step:
-    installer.received(link, piece)
+START = SnapshotRequest("", b"")
+A, B = (0xA, 1), (0xB, 1)
+
+
+def installed(installer: Installer, link: int, piece: SnapshotChunk, now_ms: int = 0) -> Step:
+    installer.received(link, piece, now_ms)
     step = installer.step({})
     assert step is not None
     installer.done(step)
@@ -126,39 +135,85 @@ def installed(installer: Installer, link: int, piece: SnapshotChunk) -> Step:
 
 
 def test_the_first_piece_says_what_touched_the_digests():
-    first = SnapshotRequest("", b"")
-    assert follows_request(opening(b"a"), first)
-    assert not follows_request(chunk(TABLES[0], b"b"), first), "a later piece of that table"
+    assert follows_request(opening(b"a"), START)
+    assert not follows_request(chunk(TABLES[0], b"b"), START), "a later piece of that table"
 
 
 def test_who_is_silent_or_gone_is_followed_by_the_next():
     installer = Installer(Installation("seed", "code"))
-    assert installer.ask([], 0) is None
-    assert installer.ask([4, 7], 0) == (4, SnapshotRequest("", b""))
-    assert installer.ask([4, 7], ANSWER_MS - 1) is None
-    assert installer.ask([4, 7], ANSWER_MS) == (7, SnapshotRequest("", b""))
-    assert installer.ask([4], ANSWER_MS + 1) == (4, SnapshotRequest("", b""))
+    assert installer.ask({}, 0) is None
+    assert installer.ask({4: A, 7: B}, 0) == (4, START)
+    assert installer.ask({4: A, 7: B}, ANSWER_MS - 1) is None
+    assert installer.ask({4: A, 7: B}, ANSWER_MS) == (7, START)
+    assert installer.ask({4: A}, ANSWER_MS + 1) == (4, START)
+
+
+def test_who_is_silent_is_not_asked_over_another_link_while_there_is_another():
+    installer = Installer(Installation("seed", "code"))
+    assert installer.ask({4: A, 5: A, 7: B}, 0) == (4, START)
+    assert installer.ask({4: A, 5: A, 7: B}, ANSWER_MS) == (7, START)
 
 
 def test_over_a_thin_line_it_comes_to_its_end_all_the_same():
     """It began again each time that a piece took longer than a peer may be silent, and never ended."""
     installer, took_ms, now_ms = Installer(Installation("seed", "code")), 3 * ANSWER_MS, 0
-    links = [4]
+    links = {4: A}
     for table in TABLES:
         first = table is TABLES[0]
-        request = SnapshotRequest("" if first else table.value, b"")
+        request = START if first else SnapshotRequest(table.value, b"")
         assert installer.ask(links, now_ms) == (4, request)
         for waited_ms in range(100, took_ms, 100):
             assert installer.ask(links, now_ms + waited_ms) in (None, (4, request))
         now_ms += took_ms
-        step = installed(installer, 4, opening(last=True) if first else chunk(table, last=True))
+        step = installed(installer, 4, opening(last=True) if first else chunk(table, last=True), now_ms)
     assert step.adopts
+
+
+def asks_next(installer: Installer, now_ms: int) -> int:
+    """When it asks its one peer next, to a hundred milliseconds."""
+    return next(at_ms for at_ms in count(now_ms, 100) if installer.ask({4: A}, at_ms))
+
+
+@pytest.mark.parametrize(
+    ("answers", "patience_ms"),
+    [
+        ([(1, 100)], ANSWER_MS),
+        ([(1, 1_500)], 3_000),
+        ([(1, 2 * ANSWER_MS_MAX)], ANSWER_MS_MAX),
+        ([(2, 100)], 2 * ANSWER_MS),  # it may be the answer to the first time, and no quick one
+        ([(3, 100)], 4 * ANSWER_MS),
+        ([(20, 100)], ANSWER_MS_MAX),
+        ([(2, 100), (1, 3_000)], 6_000),
+        ([(3, 100), (1, 100)], ANSWER_MS),
+        ([(1, 30_000), (1, 100)], ANSWER_MS),
+    ],
+)
+def test_an_answer_that_was_asked_for_once_says_how_long_to_wait(answers, patience_ms):
+    """It remembers a patience that only grew: whose first pieces were lost in bad weather waited a minute for
+    each that was lost later. `answers`: how often each was asked for, and how long after it came."""
+    installer, now_ms = Installer(Installation("seed", "code")), 0
+    for table, (tries, took_ms) in zip(TABLES, answers, strict=False):
+        for _ in range(tries):
+            now_ms = asks_next(installer, now_ms)
+        now_ms += took_ms
+        first = table is TABLES[0]
+        installed(installer, 4, opening(last=True) if first else chunk(table, last=True), now_ms)
+    assert asks_next(installer, now_ms) == now_ms
+    assert asks_next(installer, now_ms) == now_ms + patience_ms
+
+
+def test_nobody_was_slow_while_nobody_was_linked():
+    installer = Installer(Installation("seed", "code"))
+    assert installer.ask({4: A}, 0) == (4, START)
+    assert installer.ask({}, 2 * ANSWER_MS) is None
+    assert installer.ask({5: A}, 4 * ANSWER_MS) == (5, START)
+    assert installer.ask({5: A}, 5 * ANSWER_MS) == (5, START)
 
 
 def test_if_all_are_slow_each_is_given_longer():
     installer, asked = Installer(Installation("seed", "code")), []
     for now_ms in range(0, 15 * ANSWER_MS, 100):
-        found = installer.ask([4, 7], now_ms)
+        found = installer.ask({4: A, 7: B}, now_ms)
         asked += [(now_ms // ANSWER_MS, found[0])] if found else []
     assert asked == [(0, 4), (1, 7), (3, 4), (7, 7)]
 
@@ -167,22 +222,97 @@ def test_with_another_it_begins_again_and_forgets_no_maximum():
     """It remembers a maximum that was forgotten with the peer, and with a crash: effects whose causes were
     nowhere."""
     installer = Installer(Installation("seed", "code"))
-    assert installer.ask([4], 0) == (4, SnapshotRequest("", b""))
+    assert installer.ask({4: A}, 0) == (4, START)
     begun = installed(installer, 4, opening(b"a", at=9))
-    assert installer.ask([5], 1) == (5, SnapshotRequest("", b""))
+    assert installer.ask({5: B}, 1) == (5, START)
     for late in (opening(b"a", at=9), chunk(TABLES[0], b"b", at=9)):
-        installer.received(4, late)
-        installer.received(5, chunk(TABLES[0], b"b"))
+        installer.received(4, late, 1)
+        installer.received(5, chunk(TABLES[0], b"b"), 1)
         assert not installer.has_rows
     after_crash = Installer(decode(begun.meta[INSTALLING_KEY] or b"", Installation))
-    assert after_crash.ask([5], 1) == (5, SnapshotRequest("", b""))
+    assert after_crash.ask({5: B}, 1) == (5, START)
     for each in (installer, after_crash):
         step = installed(each, 5, opening(at=3, last=True))
         for table in TABLES[1:]:
-            assert each.ask([5], 2) == (5, SnapshotRequest(table.value, b""))
+            assert each.ask({5: B}, 2) == (5, SnapshotRequest(table.value, b""))
             step = installed(each, 5, chunk(table, at=3, last=True))
         assert step.adopts
         assert step.vector == {1: head(3)}
-        assert each.ask([5], 3) is None
+        assert each.ask({5: B}, 3) is None
         assert not each.caught_up({1: head(8)})
         assert each.caught_up({1: head(9)})
+
+
+ON = SnapshotRequest(TABLES[0].value, b"a")
+"""What follows the opening of `begun_with`."""
+
+
+def begun_with(process: tuple[int, int], link: int) -> Installer:
+    """It has the first piece, and waits for the next one."""
+    installer = Installer(Installation("seed", "code"))
+    assert installer.ask({link: process}, 0) == (link, START)
+    installed(installer, link, opening(b"a", at=3))
+    assert installer.ask({link: process}, 0) == (link, ON)
+    return installer
+
+
+@pytest.mark.parametrize(
+    ("links", "asked"),
+    [
+        ({5: A}, (5, ON)),
+        ({5: B, 6: A}, (6, ON)),
+        ({5: B}, (5, START)),
+        ({5: (0xA, 2)}, (5, START)),  # it has restarted, or is a clone
+        ({5: (0xA, 2), 6: B}, (5, START)),
+    ],
+)
+def test_if_only_the_link_is_gone_it_goes_on_over_another(links, asked):
+    """It began again with every link that was lost: in bad weather it never came to the end."""
+    assert begun_with(A, 4).ask(links, 1) == asked
+
+
+def test_what_it_went_on_with_is_of_the_first_piece():
+    """What touched the digests was told with that one."""
+    installer = begun_with(A, 4)
+    assert installer.ask({5: A}, 1) == (5, ON)
+    installer.received(4, chunk(TABLES[0], b"b", after=b"a"), 1)
+    assert not installer.has_rows, "the old link is not listened to"
+    step = installed(installer, 5, chunk(TABLES[0], at=5, last=True, after=b"a"))
+    for link, table in enumerate(TABLES[1:], 6):
+        assert installer.ask({link: A}, 2) == (link, SnapshotRequest(table.value, b""))
+        step = installed(installer, link, chunk(table, at=link, last=True))
+    assert (step.adopts, step.vector, step.touched) == (True, {1: head(3)}, b"sums")
+    assert not installer.caught_up({1: head(link - 1)})
+    assert installer.caught_up({1: head(link)})
+
+
+def test_rows_that_came_before_the_link_was_lost_are_not_asked_for_again():
+    installer = Installer(Installation("seed", "code"))
+    installer.ask({4: A}, 0)
+    installer.received(4, opening(b"a"), 1)
+    assert installer.ask({5: A}, 1) is None
+    step = installer.step({})
+    assert step is not None
+    installer.done(step)
+    assert installer.ask({5: A}, 1) == (5, ON)
+
+
+@pytest.mark.parametrize(("links", "link"), [({5: A}, 5), ({5: B, 6: A}, 5), ({4: A, 5: B}, 5), ({4: A}, 4)])
+def test_after_bad_rows_it_begins_again_whoever_comes_next(links, link):
+    installer = begun_with(A, 4)
+    installer.received(4, chunk(TABLES[0], b"b", after=b"a"), 1)
+    installer.refuse(BadRows("rows"), 7, lambda _: A[0])
+    assert installer.ask(links, 2) == (link, START)
+
+
+@pytest.mark.parametrize(("boot", "goes_on"), [(1, True), (2, False)])
+def test_a_node_knows_the_process_at_the_other_end_by_its_greeting(boot, goes_on):
+    driver = make_driver(open_memory(MemoryBackend()), Clock(), installer=Installer(Installation("s", "i")))
+    member = (b"12345678", encode(Member("eu", int(MemberState.ACTIVE))))
+    hello = Hello(IDENTITY.cluster, *A, "eu", "there:1")
+    piece = SnapshotChunk(TABLES[0].value, (member,), {}, touched=b"sums")
+    driver.turn([], [Connected(1), Received(1, hello)])
+    driver.turn([], [Received(1, piece)])
+    driver.turn([], [Closed(1)])
+    effects = driver.turn([], [Connected(2), Received(2, hello._replace(boot=boot))]).effects
+    assert Send(2, SnapshotRequest(TABLES[0].value, member[0]) if goes_on else START) in effects

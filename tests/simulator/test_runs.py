@@ -13,6 +13,7 @@ import pytest
 from tallystick.core.replica import tokens
 from tallystick.core.replica.commands import PlaceOrder
 from tallystick.core.stock import moves
+from tallystick_sim import node
 from tallystick_sim.batch import summarise
 from tallystick_sim.drawing import Wanted, draw_plan
 from tallystick_sim.faults import ALL_KINDS, AMBIENT, KINDS, SICK
@@ -33,6 +34,13 @@ TINY = SIZES["small"]._replace(seconds=25.0, orders=30, faults=3)
 @pytest.mark.parametrize("seed", [*FOUND, *SEEDS])
 def test_every_promise_holds(seed):
     assert run_seed(seed).violations == ()
+
+
+@pytest.mark.slow
+def test_bad_weather_makes_no_new_node_slow_for_ever():
+    """Pieces were so small when this seed found something; docs/found-by-simulation.md says what."""
+    result = run_seed(117, "long", patch=lambda: mock.patch.object(node, "PIECE_BYTES", 600))
+    assert result.violations == ()
 
 
 @pytest.mark.slow

@@ -4,7 +4,7 @@ to go on, or to begin again, after a crash."""
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import structlog
@@ -34,8 +34,14 @@ log = structlog.get_logger("installing")
 
 ANSWER_MS = 2_000
 """A peer that sends no rows for so long is not waited for: another is asked. Over a thin line rows take
-longer: each time that nobody was quick enough, all have twice as long, up to ANSWER_MS_MAX."""
+longer: each time that nobody was quick enough, all have twice as long, up to ANSWER_MS_MAX. Rows that came
+without being asked for again say how long it takes: then all have twice that, and no less than ANSWER_MS.
+Rows that were asked for again say nothing, they may be the answer to the first time. Source: Karn and
+Partridge, *Improving Round-Trip Time Estimates in Reliable Transport Protocols* (1987)."""
 ANSWER_MS_MAX = 60_000
+Process = tuple[int, int]
+"""A peer, and the boot that its Hello names."""
+_START = SnapshotRequest("", b"")
 
 
 _REMEDY = "no node can be made of it; empty the directory, and let it join anew"
@@ -74,16 +80,19 @@ class Step(NamedTuple):
 class Installer:
     """One installation: rows first, then frames up to `high`.
 
-    All rows come of one peer, so that what touched the digests, which it says at first, is of the pointwise
-    minimum; with another peer it begins again. Rows that come twice are joined twice. The pointwise maximum
-    is over all of them, and of those before a crash.
+    All rows come of one process of one peer: its vector only grows, so that what touched the digests, which
+    it says at first, is of the pointwise minimum. Over a new link to that very process it goes on where it
+    was; with another peer, or after the peer's restart, it begins again. Rows that come twice are joined
+    twice. The pointwise maximum is over all of them, and of those before a crash.
     """
 
     def __init__(self, state: Installation) -> None:
         self.state = state
-        self._request = SnapshotRequest("", b"")
+        self._request = _START
         self._link = 0
+        self._process: Process | None = None
         self._waits = False
+        self._asks_again = False
         self._is_rotten = False
         self._asked_ms = 0
         self._patience_ms = ANSWER_MS
@@ -106,24 +115,36 @@ class Installer:
         """Whether rows have come that are not on disk yet."""
         return self._chunk is not None
 
-    def ask(self, links: Sequence[int], now_ms: int) -> tuple[int, SnapshotRequest] | None:
-        """What to ask for now, and over which of the links to peers that have rows; None while one is waited
-        for, or there is nobody."""
+    def ask(self, links: Mapping[int, Process], now_ms: int) -> tuple[int, SnapshotRequest] | None:
+        """What to ask for now, and over which of the links to processes that have rows; None while one is
+        waited for, or there is nobody."""
         if not self.reads_rows or self._chunk is not None or not links or self._is_rotten:
             return None
-        silent = self._waits and now_ms - self._asked_ms >= self._patience_ms
+        gone = self._link not in links
+        silent = self._waits and not gone and now_ms - self._asked_ms >= self._patience_ms
+        if self._waits and not gone and not silent:
+            return None
         if silent:
             self._patience_ms = min(2 * self._patience_ms, ANSWER_MS_MAX)
-        if self._link not in links or (silent and len(links) > 1):
-            # The next in turn: who is silent is asked again last.
-            self._link = min(links, key=lambda link: (link <= self._link, link))
-            self._request, self._low = SnapshotRequest("", b""), None
-        elif self._waits and not silent:
-            return None
-        self._waits, self._asked_ms = True, now_ms
+        if gone or silent:
+            self._turn_to(self._next(links, silent=silent), links)
+        self._waits, self._asked_ms, self._asks_again = True, now_ms, silent
         return self._link, self._request
 
-    def received(self, link: int, chunk: SnapshotChunk) -> None:
+    def _next(self, links: Mapping[int, Process], *, silent: bool) -> int:
+        """The next link in turn: first to the same process if only its link is gone, last if it is silent."""
+
+        def rank(link: int) -> tuple[bool, bool, int]:
+            return ((links[link] == self._process) is silent, link <= self._link, link)
+
+        return min(links, key=rank)
+
+    def _turn_to(self, link: int, links: Mapping[int, Process]) -> None:
+        self._link = link
+        if links[link] != self._process:
+            self._process, self._request, self._low = links[link], _START, None
+
+    def received(self, link: int, chunk: SnapshotChunk, now_ms: int) -> None:
         """Rows came, to be joined by the next step. Any but those that were asked for last came before."""
         if link != self._link or not self.reads_rows or self._chunk is not None or self._is_rotten:
             return
@@ -132,6 +153,8 @@ class Installer:
             self._touched = chunk.touched or self._touched
             self._low = lower(self._low, chunk.vector)
             self._high = higher(self._high, chunk.vector)
+            if not self._asks_again:
+                self._patience_ms = min(max(ANSWER_MS, 2 * (now_ms - self._asked_ms)), ANSWER_MS_MAX)
 
     def step(self, vector: Vector) -> Step | None:
         """What to commit next, if anything came."""
@@ -150,14 +173,14 @@ class Installer:
         return Step(chunk, True, self._low, meta, self._touched)
 
     def refuse(self, problem: BadRows, me: int, peer_of: Callable[[int], int]) -> list[Effect]:
-        """The rows that came can't be joined: with the next link it begins again, unless that is for what is
-        on our own disk. Answers what to do."""
+        """The rows that came can't be joined: with the next link it begins again, whoever that is to, unless
+        that is for what is on our own disk. Answers what to do."""
         if problem.ours:
             self._chunk, self._is_rotten = None, True
             return [Alarm("CORRUPT_RECORD", f"{problem}: {_REMEDY}", me)]
         link, text = self._link, f"a snapshot can't be joined: {problem}"
         self._chunk, self._waits, self._asked_ms = None, True, -ANSWER_MS_MAX  # as if it were silent
-        self._request, self._low = SnapshotRequest("", b""), None
+        self._process, self._request, self._low = None, _START, None
         return [Alarm("BAD_SNAPSHOT", text, peer_of(link)), Close(link, "BAD_SNAPSHOT", text)]
 
     def done(self, step: Step) -> None:

@@ -151,7 +151,7 @@ class Peering:
             case SnapshotRequest() if self.installer is None:
                 self._requested(link, message)
             case SnapshotChunk() if self.installer is not None:
-                self.installer.received(link, message)
+                self.installer.received(link, message, now_ms)
             case _:
                 self.replicator.received(link, message, now_ms)
 
@@ -306,7 +306,7 @@ class Peering:
     def _seek_rows(self, now_ms: int) -> None:
         if self.installer is None:
             return
-        links = [link.number for link in self.replicator.links.values() if link.ready]
+        links = {each.number: (each.peer, each.hello.boot) for each in self._links() if each.hello}
         request = self.installer.ask(links, now_ms)
         if request is not None:
             self._effects.append(Send(*request))
