@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tallystick.core.stock import moves
-from tallystick.core.stock.demand import HALF_LIFE_MS, DemandMeter
+from tallystick.core.stock.demand import HALF_LIFE_MS, DemandMeter, Told
 from tallystick.core.stock.owing import settled
 from tallystick.core.stock.rebalance import (
     AHEAD,
@@ -100,8 +101,9 @@ def test_demand_makes_all_run_dry_together():
 
 
 def test_rates_are_brought_to_one_time():
-    heard = {2: (4.0, 0), 3: (4.0, HALF_LIFE_MS), 4: (0.0, 0)}
-    assert rates_now(1, 1.5, heard, 2 * HALF_LIFE_MS) == {1: 1.5, 2: 1.0, 3: 2.0, 4: 0.0}
+    old = 1 << 40
+    told = {2: Told(4.0, 0, old), 3: Told(4.0, HALF_LIFE_MS, old), 4: Told(0.0, 0, old)}
+    assert rates_now(1, 1.5, told, 2 * HALF_LIFE_MS) == {1: 1.5, 2: 1.0, 3: 2.0, 4: 0.0}
 
 
 def sent(policy: str, units: dict[int, int], **more: dict[int, float]) -> dict[int, object]:
@@ -167,7 +169,7 @@ class Region:
     me: int
     stock: Stock = EMPTY_STOCK
     meter: DemandMeter = field(default_factory=DemandMeter)
-    heard: dict[int, tuple[float, int]] = field(default_factory=dict)
+    told: dict[int, Told] = field(default_factory=dict)
     past: list[Stock] = field(default_factory=list)
 
     def sell(self, units: int, now: int) -> None:
@@ -182,7 +184,7 @@ class Region:
 
     def act(self, policy: str, weights: dict[int, int], count: int, now: int) -> int:
         """One round of the rebalancer; answers how many transfers it made."""
-        rates = rates_now(self.me, self.meter.rate(X, now), self.heard, now)
+        rates = rates_now(self.me, self.meter.rate(X, now), self.told, now)
         held = holdings(self.stock, range(1, count + 1))
         plan = transfers(POLICIES[policy], Situation(self.me, held, rates, weights))
         for to, units in plan:
@@ -201,8 +203,9 @@ class World:
         for region, count in zip(self.regions.values(), units, strict=True):
             region.stock = EMPTY_STOCK.with_row(region.me, Row(received=count))
 
-    def round(self, lags: dict[tuple[int, int], int]) -> int:
-        """Everybody hears everybody, as it was some rounds ago, and acts; answers the transfers made."""
+    def round(self, lags: dict[tuple[int, int], int], untold: Container[tuple[int, int]] = ()) -> int:
+        """Everybody hears everybody, as it was some rounds ago, but for the rates that are `untold` (to whom,
+        whose), and acts; answers the transfers made."""
         self.now += self.seconds * 1000
         regions = self.regions.values()
         for region in regions:
@@ -213,7 +216,8 @@ class World:
                 if peer is not region and lag < len(peer.past):
                     region.stock = settled(join_stock(region.stock, peer.past[-1 - lag]), region.me)
                     at = self.now - lag * self.seconds * 1000
-                    region.heard[peer.me] = peer.meter.rate(X, at), at
+                    if (region.me, peer.me) not in untold:
+                        region.told[peer.me] = Told(peer.meter.rate(X, at), at, peer.meter.age_ms(at))
         made = sum(region.act(self.policy, self.weights, len(regions), self.now) for region in regions)
         self.check()
         return made
@@ -275,6 +279,37 @@ def test_regions_come_to_rest_once_demand_stops(policy, units, weights, story, l
         zone = max(2, total * DEAD_ZONE_PERCENT // 100)
         off = [left[me] - shares.get(me, left[me]) for me in left]
         assert max(off) < zone or min(off) > -zone
+
+
+pairs = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@effort(60)
+@given(
+    units=st.lists(st.integers(20, 300), min_size=2, max_size=3),
+    story=st.lists(
+        st.tuples(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 40)), max_size=3), st.sets(pairs)),
+        min_size=1,
+        max_size=12,
+    ),
+    lags=lag_tables,
+)
+def test_regions_that_hear_little_of_each_other_come_to_rest(units, story, lags):
+    """Rates that were told once, early and late, and never again. Each side had told the other its rate when
+    it was young, and measured high; it fell faster than the other thought: both sent, ten times a second, and
+    a quiet shop of 4,000 items never rested."""
+    world = World(units, "demand", {}, seconds=2)
+    everything = {(a, b) for a in world.regions for b in world.regions}
+    for sales, untold in story:
+        for me, count in sales:
+            if me in world.regions:
+                world.regions[me].sell(count, world.now)
+        world.round(lags, untold)
+    quiet = rounds = 0
+    while quiet < 8:
+        quiet = 0 if world.round(lags, everything) else quiet + 1
+        rounds += 1
+        assert rounds < 100
 
 
 @pytest.mark.parametrize("count", [2, 3, 5])

@@ -36,7 +36,7 @@ class Gossip:
         self._counting = False
         self._seen: Vector = {}
 
-    def round(self, wall_ms: int, links: Sequence[Link], vector: Vector) -> list[Effect]:
+    def round(self, now_ms: int, links: Sequence[Link], vector: Vector) -> list[Effect]:
         """It is time for one; `links` are those that have greeted. Answers what to send."""
         if vector == self._seen and (self.root[1] != vector or not self.root[0]):
             # Only when all is quiet: else it would cost much and be out of date at once.
@@ -47,12 +47,13 @@ class Gossip:
         self._turn += 1
         link = links[self._turn % len(links)]
         first, buckets = self.proof.tell(link.peer)
-        digest = Digest(dict(vector), first, buckets, self.balancer.tell(wall_ms))
-        return [Send(link.number, digest)]
+        demands, stamp = self.balancer.demands.tell(link.number, now_ms)
+        return [Send(link.number, Digest(dict(vector), first, buckets, demands, stamp))]
 
-    def heard(self, peer: int, digest: Digest, wall_ms: int) -> list[Finding]:
+    def heard(self, link: int, peer: int, digest: Digest, now_ms: int, wall_ms: int) -> list[Finding]:
         """A peer's round; answers what is new to us and wrong."""
-        self.balancer.hear(peer, digest.demands, wall_ms)
+        for key in self.balancer.demands.hear(link, digest.demands, digest.stamp, now_ms):
+            self.balancer.changed(key)
         return self.proof.hear(peer, digest.first_bucket, digest.buckets, wall_ms)
 
     @property

@@ -167,9 +167,8 @@ class Peering:
         if self.installer is None:
             if now >= self._round_s:
                 self._round_s = now + ROUND_S
-                self._effects += self.gossip.round(self._wall_ms, self._links(), self.replicator.vector)
-            due = self.balancer.due(self._wall_ms)
-            if due and (moves := self.balancer.plan(self.members, self._linked_peers(), self._wall_ms)):
+                self._effects += self.gossip.round(now_ms, self._links(), self.replicator.vector)
+            if moves := self.balancer.plan(self.members, self._linked_peers, now_ms):
                 self._chores.append(Chore(moves))
 
     # ---------------------------------------------------------------------------------------- peers' frames
@@ -206,7 +205,7 @@ class Peering:
             self.desk.reached(frame.origin, frame.last)
         if view.members:
             self._note_members(view)
-        self.balancer.sold(changes.stock, self._wall_ms)
+        self.balancer.sold(changes.stock, round(now * 1000))
         self._chores += [Chore(Settle(order_id)) for order_id in view.unsettled]
         for key in view.arrived:
             self._arrived(key)
@@ -336,9 +335,9 @@ class Peering:
             return
         self.replicator.received(link, hello, now_ms)
         peer = self.replicator.links.get(link)
-        if peer is None or peer.hello is None:
-            return
-        self._effects.append(Linked(link, peer.peer))
+        if peer is not None and peer.hello is not None:
+            self.balancer.demands.greeted(link, peer.peer, hello.boot, peer.began_ms, now_ms)
+            self._effects.append(Linked(link, peer.peer))
 
     def _invited(self, link: int, hello: Hello, now_ms: int) -> None:
         """A stranger with an invitation: admit it, then greet."""
@@ -374,6 +373,7 @@ class Peering:
         peer = self._peer(link)
         self.verifier.closed(link)
         self.replicator.closed(link)
+        self.balancer.demands.closed(link)
         if peer and self.replicator.link_to(peer) is None:
             self.desk.lost(peer, now_ms)
 

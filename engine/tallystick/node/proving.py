@@ -8,6 +8,7 @@ with every order, so it is hashed only when its bucket is about to be compared.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import accumulate
 from typing import NamedTuple
 
 from tallystick.core.digest import BUCKETS, PAIR_BYTES, Digests, bucket_of, differing
@@ -18,8 +19,8 @@ from tallystick.node.surveying import StaleStock, Sums, hash_payload, name_of
 
 ROUND_BUCKETS = 128
 """How many buckets one round tells: 4 KiB. A node goes through all of them in 32 rounds to each peer."""
-ROOT_STALE_MAX = 2_000
-"""Stock items that may be hashed at once to name the whole state."""
+ROOT_ITEMS = 2_000
+"""About how many stock items are hashed at once to name the whole state; of more it takes several rounds."""
 
 
 class Finding(NamedTuple):
@@ -128,11 +129,14 @@ class Proof:
         return news
 
     def root(self) -> bytes:
-        """The name of the whole state; empty while it is being counted, or too much has changed of late."""
-        if not self.counted or sum(map(len, self._stale.values())) > ROOT_STALE_MAX:
+        """The name of the whole state; empty while it is being counted, or much has changed of late: then ask
+        again, each time brings it nearer."""
+        if not self.counted:
             return b""
-        self._refresh([*self._stale])
-        return self.digests.root()
+        before = accumulate((len(stale) for stale in self._stale.values()), initial=0)
+        now = zip(self._stale, before, strict=False)
+        self._refresh([bucket for bucket, items in now if items < ROOT_ITEMS])
+        return b"" if self._stale else self.digests.root()
 
     def pairs(self, first: int, count: int) -> bytes:
         """Both sums of `count` buckets from the first on; nothing while they are being counted."""

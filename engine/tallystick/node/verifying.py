@@ -65,7 +65,7 @@ class Verifier:
 
     def heard(self, link: int, peer: int, digest: Digest, wall_ms: int) -> None:
         """A peer tells sums. What is new and wrong is an alarm, and its records are named when it is time."""
-        found = self._gossip.heard(peer, digest, wall_ms)
+        found = self._gossip.heard(link, peer, digest, round(self.now_s * 1000), wall_ms)
         if found:
             self._effects.append(alarm(peer, found))
             self._suspect.setdefault(peer, {}).update(dict.fromkeys(each.bucket for each in found))

@@ -111,7 +111,7 @@ def make_site(opened: Opened, peering: Peering, clock: Clock) -> Site:
         opened.identity.replica,
         peering.region_of,
         lambda: dict(peering.members),
-        lambda key: peering.balancer.rates(key, clock.wall_ms()),
+        lambda key: peering.balancer.demands.rates(key, round(clock.monotonic() * 1000)),
     )
 
 

@@ -270,14 +270,26 @@ class Digest(_message.Message):
     FIRST_BUCKET_FIELD_NUMBER: _builtins.int
     BUCKETS_FIELD_NUMBER: _builtins.int
     DEMANDS_FIELD_NUMBER: _builtins.int
+    COUNTED_MILLIS_FIELD_NUMBER: _builtins.int
+    SENT_MILLIS_FIELD_NUMBER: _builtins.int
+    ECHO_MILLIS_FIELD_NUMBER: _builtins.int
+    ECHO_AGE_MILLIS_FIELD_NUMBER: _builtins.int
     first_bucket: _builtins.int
     buckets: _builtins.bytes
     """For each bucket from the first on 32 bytes: the sum of what touched it, the sum of what is in it."""
+    counted_millis: _builtins.int
+    """For how long it has counted what it sells. What it told fades as its own counts do."""
+    sent_millis: _builtins.int
+    """How long after its Hello this left, by the sender's clock."""
+    echo_millis: _builtins.int
+    """The `sent_millis` of the receiver's last Digest that it has heard over this link; 0: of its Hello."""
+    echo_age_millis: _builtins.int
+    """How long before this left it heard that. What was long on its way is known to be old."""
     @_builtins.property
     def vector(self) -> _containers.RepeatedCompositeFieldContainer[Global___VectorEntry]: ...
     @_builtins.property
     def demands(self) -> _containers.RepeatedCompositeFieldContainer[Global___Demand]:
-        """Units a second that the sender sells, of the items that it sells most."""
+        """Units a second that the sender sells, of items of which it has not told the receiver since."""
 
     def __init__(
         self,
@@ -286,10 +298,14 @@ class Digest(_message.Message):
         first_bucket: _builtins.int = ...,
         buckets: _builtins.bytes = ...,
         demands: _abc.Iterable[Global___Demand] | None = ...,
+        counted_millis: _builtins.int = ...,
+        sent_millis: _builtins.int = ...,
+        echo_millis: _builtins.int = ...,
+        echo_age_millis: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "demands", b"demands", "first_bucket", b"first_bucket", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buckets", b"buckets", "counted_millis", b"counted_millis", "demands", b"demands", "echo_age_millis", b"echo_age_millis", "echo_millis", b"echo_millis", "first_bucket", b"first_bucket", "sent_millis", b"sent_millis", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

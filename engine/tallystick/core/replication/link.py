@@ -46,6 +46,8 @@ class Link:
     """Other origins that the peer asked for → the event up to which."""
     reading: int = 0
     """The origin that the log is being read for."""
+    began_ms: int = 0
+    """When our Hello left."""
     heard_ms: int = 0
     acked_ms: int = 0
     """When we last acknowledged something."""

@@ -80,6 +80,17 @@ class Demand(NamedTuple):
     units_per_s: float
 
 
+class Stamp(NamedTuple):
+    """When a round left, by the sender's clock, in milliseconds: it has counted its demand for `counted_ms`,
+    its Hello over this link left `sent_ms` ago. It has heard the receiver's round with the `sent_ms` of
+    `echo_ms` (or its Hello: 0) `echo_age_ms` ago."""
+
+    counted_ms: int = 0
+    sent_ms: int = 0
+    echo_ms: int = 0
+    echo_age_ms: int = 0
+
+
 class Digest(NamedTuple):
     """A round of gossip: the sender's digests of some buckets, and what it sells."""
 
@@ -87,6 +98,7 @@ class Digest(NamedTuple):
     first_bucket: int
     buckets: bytes
     demands: tuple[Demand, ...] = ()
+    stamp: Stamp = Stamp()
 
 
 class Ask(NamedTuple):

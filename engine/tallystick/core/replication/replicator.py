@@ -70,7 +70,7 @@ class Replicator:
 
     def connected(self, link: int, now_ms: int) -> None:
         """There is a new connection: greet."""
-        self.links[link] = Link(link, heard_ms=now_ms, beat_ms=now_ms, progress_ms=now_ms)
+        self.links[link] = Link(link, began_ms=now_ms, heard_ms=now_ms, beat_ms=now_ms, progress_ms=now_ms)
         hello = self.me.greeting(dict(self.vector), installing=self.installing)
         self._send(self.links[link], hello)
 

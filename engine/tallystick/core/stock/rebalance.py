@@ -12,7 +12,10 @@ Why it comes to rest, with views that are late and differ: nobody sends below it
 replica below its share only shrinks, in every view, until all have heard. Each sender therefore sends to each
 at most the need that it saw first, in steps of at least the dead zone. The last units move only towards
 at least twice the own demand, so two replicas never both want to send to each other. Rates fall silent when
-demand stops (`demand.SILENCE`). `tests/core/test_rebalance.py` plays it.
+demand stops (`demand.SILENCE`). Replicas may know each other's rates late or not at all, but never take one
+for busier than it takes itself (`demand.Told`): the shares that they keep for themselves add up to all there
+is, or more. Two that took each other for too busy both sent, and for ever. `tests/core/test_rebalance.py`
+plays it.
 
 The name and the three policies are DESIGN's; sharing by largest remainders is Hamilton's method.
 """
@@ -22,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from tallystick.core.stock.demand import decayed
+from tallystick.core.stock.demand import Told
 from tallystick.core.stock.rights import Stock, standing
 
 DEAD_ZONE_PERCENT = 3
@@ -90,10 +93,10 @@ def holdings(stock: Stock, members: Iterable[int]) -> dict[int, int]:
     return held
 
 
-def rates_now(me: int, mine: float, heard: Mapping[int, tuple[float, int]], now_ms: int) -> dict[int, float]:
-    """The rates of all members at one time: `heard` has those of the others, each as of its time, in
-    milliseconds. Without bringing them to one time each would take the other for the busier one."""
-    rates = {member: decayed(rate, now_ms - as_of_ms) for member, (rate, as_of_ms) in heard.items()}
+def rates_now(me: int, mine: float, told: Mapping[int, Told], now_ms: int) -> dict[int, float]:
+    """The rates of all members at one time. Without bringing them to one time each would take the other for
+    the busier one."""
+    rates = {member: each.at(now_ms) for member, each in told.items()}
     rates[me] = mine
     return rates
 
