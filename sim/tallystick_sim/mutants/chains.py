@@ -129,7 +129,7 @@ CHAINS = (
     Mutant(
         "never-sends-again",
         "what was sent once is not sent again, whoever lacks it",
-        32,
+        5,
         swap(Link, "rewind", always(None)),
     ),
     Mutant(
@@ -147,7 +147,7 @@ CHAINS = (
     Mutant(
         "mixes-two-snapshots",
         "a new node whose peer is gone goes on with the next where the first one ended",
-        129,
+        32,
         swap(Installer, "ask", _asks_anew_of_nobody),
     ),
     Mutant(

@@ -162,7 +162,7 @@ DISKS = (
     Mutant(
         "lets-callers-wait-for-ever",
         "what waits for tokens or decisions is not looked at when its time is up",
-        3,
+        6,
         swap(Waiting, "expired", always([])),
     ),
     Mutant(
