@@ -89,7 +89,8 @@ def test_the_meter_keeps_the_busiest_and_no_more_than_it_may():
 
 def test_what_is_forgotten_is_told():
     """Peers that remembered it would go by a rate that nobody has any more."""
-    meter, known = DemandMeter(items_max=8), set()
+    meter = DemandMeter(items_max=8)
+    known: set[bytes] = set()
     for number in range(100):
         forgotten = meter.note(b"%d" % number, 1, number * 1_000)
         assert known >= {*forgotten} - {b"%d" % number}
