@@ -206,6 +206,50 @@ def test_of_two_links_each_is_told_everything():
     assert pair.tell_all() == 1
 
 
+def test_what_came_over_a_link_is_void_when_there_is_a_newer_one():
+    """What was forgotten between the two is told to nobody: it must be known to nobody. Until then we go by
+    what came."""
+    pair = Pair(items_max=4)
+    pair.seller.note(KEYS[1], 1, pair.now)
+    pair.tell_all()
+    pair.seller.closed(pair.link)
+    pair.hearer.closed(pair.link)
+    for key in (KEYS[2], KEYS[3], KEYS[4], KEYS[5]):
+        pair.seller.note(key, 9, pair.now)
+    own, thought = pair.rates(KEYS[1])
+    assert thought > own == 0
+    pair.relink()
+    assert pair.rates(KEYS[1]) == (0, 0)
+
+
+def test_of_two_links_only_the_one_that_lasts_is_gone_by():
+    """It has told everything itself, or will."""
+    pair = Pair(items_max=4)
+    pair.seller.note(KEYS[1], 1, pair.now)
+    pair.tell_all()
+    first, pair.link = pair.link, pair.link + 1
+    pair.seller.greeted(pair.link, PEER, 1, pair.now, pair.now)
+    pair.hearer.greeted(pair.link, ME, pair.boot, pair.there, pair.there)
+    own, thought = pair.rates(KEYS[1])
+    assert thought == pytest.approx(own)
+    for key in (KEYS[2], KEYS[3], KEYS[4], KEYS[5]):
+        pair.seller.note(
+            key, 9, pair.now
+        )  # what the first link told is forgotten, which it can't tell any more
+    pair.seller.closed(first)
+    pair.hearer.closed(first)
+    assert pair.rates(KEYS[1]) == (0, 0)
+    pair.tell_all()
+    assert all(own == pytest.approx(thought) for own, thought in map(pair.rates, KEYS))
+
+
+def test_a_greeting_that_comes_twice_forgets_nothing():
+    pair = Pair()
+    pair.tell_all()
+    pair.hearer.greeted(pair.link, ME, pair.boot, pair.there, pair.there)
+    assert pair.rates(KEYS[0])[1]
+
+
 def test_an_older_round_says_nothing_new():
     pair = Pair()
     pair.seller.note(KEYS[1], 1, pair.now)

@@ -1,9 +1,9 @@
 """How fast items are asked for: measured here, told over each link, heard of each peer.
 
-A round tells over a link the items that were asked for since it told of them, those that wait longest first,
-and those that were told and are forgotten. What was told fades at the peer as it fades here, and what a peer
-told before it started anew is void: so nobody takes a node for busier than it takes itself (see
-`core.stock.rebalance`).
+Over each link all is told: in every round the items that were asked for since they were told, those that wait
+longest first, and those that were told and are forgotten. What was told fades at the peer as it fades here,
+and is void when its link is gone and there is another. So nobody takes a node for busier than it takes itself
+(see `core.stock.rebalance`), whatever was lost with a link or with a process.
 
 What was long on its way must not look young. So each round says which of ours its sender heard last, and how
 long ago: it left that long after ours did, or later, whatever the clocks say. RTP's receivers tell their
@@ -34,15 +34,17 @@ class _Line:
     peer: int
     boot: int
     began_ms: int
-    heard: tuple[int, int]
-    """When its last round left, in its time since its Hello, and came, in ours."""
+    last: tuple[int, int]
+    """When the peer's last round left, in its time since its Hello, and came, in ours."""
     untold: dict[bytes, None]
     """Items, those that wait longest first."""
     told: set[bytes] = field(default_factory=set)
-    """Items that the peer remembers, as far as we know."""
+    """Items that the peer has heard of over this link."""
+    heard: dict[bytes, Told] = field(default_factory=dict)
+    open: bool = True
 
     def stamp(self, counted_ms: int, now_ms: int) -> Stamp:
-        left_ms, came_ms = self.heard
+        left_ms, came_ms = self.last
         return Stamp(counted_ms, now_ms - self.began_ms, left_ms, now_ms - came_ms)
 
     def left_ms(self, stamp: Stamp, now_ms: int) -> int:
@@ -56,6 +58,14 @@ class _Line:
         else:
             self.untold.pop(key, None)
 
+    def hear(self, key: bytes, told: Told) -> None:
+        known = self.heard.get(key)
+        if known is not None and known.age_ms > told.age_ms:
+            return  # an older round came later
+        if known is None and len(self.heard) >= HEARD_ITEMS:
+            del self.heard[next(iter(self.heard))]
+        self.heard[key] = told
+
 
 class Demands:
     """One node's; it counts `items_max` items at most. Times are of a clock that only rises, in ms."""
@@ -63,34 +73,40 @@ class Demands:
     def __init__(self, me: int, items_max: int = ITEMS_MAX) -> None:
         self._me = me
         self._meter = DemandMeter(items_max)
-        self._heard: dict[bytes, dict[int, Told]] = {}
         self._lines: dict[int, _Line] = {}
-        self._boots: dict[int, int] = {}
-        """By peer: the process that greeted last."""
+        """By link; of a peer to which there is none any more the last one."""
 
     def note(self, key: bytes, units: int, now_ms: int) -> None:
         """So many units were asked for here."""
         forgotten = self._meter.note(key, units, now_ms)
         for line in self._lines.values():
-            line.untold[key] = None
-            for each in forgotten:
-                line.forget(each)
+            if line.open:
+                line.untold[key] = None
+                for each in forgotten:
+                    line.forget(each)
 
     def greeted(self, link: int, peer: int, boot: int, began_ms: int, now_ms: int) -> None:
         """A process of a peer greets over a link, over which our own Hello left at `began_ms`."""
-        self._lines[link] = _Line(peer, boot, began_ms, (0, now_ms), dict.fromkeys(self._meter))
-        if self._boots.get(peer) != boot:
-            self._boots[peer] = boot
-            for told in self._heard.values():
-                told.pop(peer, None)
+        for number, line in self._of(peer):
+            if line.boot != boot or not line.open:
+                del self._lines[number]
+        if link not in self._lines:
+            self._lines[link] = _Line(peer, boot, began_ms, (0, now_ms), dict.fromkeys(self._meter))
 
     def closed(self, link: int) -> None:
-        """There is no such link any more."""
-        self._lines.pop(link, None)
+        """There is no such link any more. Until there is another to this peer, we go by what came over it."""
+        line = self._lines.get(link)
+        if line is not None:
+            line.open = False
+            line.untold, line.told = {}, set()
+            if len(self._of(line.peer)) > 1:
+                del self._lines[link]
 
     def tell(self, link: int, now_ms: int) -> tuple[tuple[Demand, ...], Stamp]:
         """What to tell over a link now."""
-        line = self._lines[link]
+        line = self._lines.get(link)
+        if line is None:
+            return (), Stamp()  # of a process that is no more
         keys = [*islice(line.untold, TOLD_ITEMS)]
         for key in keys:
             del line.untold[key]
@@ -100,26 +116,24 @@ class Demands:
 
     def hear(self, link: int, demands: Sequence[Demand], stamp: Stamp, now_ms: int) -> list[bytes]:
         """What a peer tells; answers the items. What is no rate is passed over: no policy could weigh it."""
-        line = self._lines[link]
-        if line.boot != self._boots[line.peer]:
-            return []  # by a process that is no more
-        line.heard = max(line.heard, (stamp.sent_ms, now_ms))
+        line = self._lines.get(link)
+        if line is None:
+            return []  # of a process that is no more
+        line.last = max(line.last, (stamp.sent_ms, now_ms))
         left_ms = line.left_ms(stamp, now_ms)
         rates = [demand for demand in demands if 0 <= demand.units_per_s < math.inf]
         for key, rate in rates:
-            self._remember(line.peer, key, Told(rate, left_ms, stamp.counted_ms))
+            line.hear(key, Told(rate, left_ms, stamp.counted_ms))
         return [key for key, _ in rates]
 
     def rates(self, key: bytes, now_ms: int) -> dict[int, float]:
         """Units a second that each member sells of an item, as far as known."""
-        told = dict(self._heard.get(key, {}))  # whoever reads asks too, in another thread
+        told: dict[int, Told] = {}
+        for line in [*self._lines.values()]:  # whoever reads asks too, in another thread
+            each = line.heard.get(key)
+            if each is not None and (line.peer not in told or told[line.peer].age_ms < each.age_ms):
+                told[line.peer] = each
         return rates_now(self._me, self._meter.rate(key, now_ms), told, now_ms)
 
-    def _remember(self, peer: int, key: bytes, told: Told) -> None:
-        known = self._heard.get(key)
-        if known is None:
-            if len(self._heard) >= HEARD_ITEMS:
-                del self._heard[next(iter(self._heard))]
-            known = self._heard[key] = {}
-        if peer not in known or known[peer].age_ms <= told.age_ms:
-            known[peer] = told  # what an older round says came too late
+    def _of(self, peer: int) -> list[tuple[int, _Line]]:
+        return [(number, line) for number, line in self._lines.items() if line.peer == peer]

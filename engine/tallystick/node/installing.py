@@ -34,10 +34,9 @@ log = structlog.get_logger("installing")
 
 ANSWER_MS = 2_000
 """A peer that sends no rows for so long is not waited for: another is asked. Over a thin line rows take
-longer: each time that nobody was quick enough, all have twice as long, up to ANSWER_MS_MAX. Rows that came
-without being asked for again say how long it takes: then all have twice that, and no less than ANSWER_MS.
-Rows that were asked for again say nothing, they may be the answer to the first time. Source: Karn and
-Partridge, *Improving Round-Trip Time Estimates in Reliable Transport Protocols* (1987)."""
+longer: each time that nobody was quick enough, all have twice as long, up to ANSWER_MS_MAX. A whole piece
+says how long one takes: then all have twice as long as the slowest of them ever took, and no less than
+ANSWER_MS. The last rows of a table are few and quick, and say nothing of those of the next."""
 ANSWER_MS_MAX = 60_000
 Process = tuple[int, int]
 """A peer, and the boot that its Hello names."""
@@ -82,7 +81,8 @@ class Installer:
 
     All rows come of one process of one peer: its vector only grows, so that what touched the digests, which
     it says at first, is of the pointwise minimum. Over a new link to that very process it goes on where it
-    was; with another peer, or after the peer's restart, it begins again. Rows that come twice are joined
+    was; with another peer, or after the peer's restart, it begins again. A peer whose link is gone is waited
+    for as long as one that is silent. Rows that come twice are joined
     twice. The pointwise maximum is over all of them, and of those before a crash.
     """
 
@@ -92,10 +92,11 @@ class Installer:
         self._link = 0
         self._process: Process | None = None
         self._waits = False
-        self._asks_again = False
         self._is_rotten = False
         self._asked_ms = 0
         self._patience_ms = ANSWER_MS
+        self._slowest_ms = 0
+        self._gone_ms: int | None = None
         self._low: Vector | None = None
         self._high: Vector = _unflat(state.high)
         self._waypoints = Waypoints()
@@ -120,16 +121,29 @@ class Installer:
         waited for, or there is nobody."""
         if not self.reads_rows or self._chunk is not None or not links or self._is_rotten:
             return None
-        gone = self._link not in links
-        silent = self._waits and not gone and now_ms - self._asked_ms >= self._patience_ms
-        if self._waits and not gone and not silent:
+        if self._link in links:
+            self._gone_ms = None
+            if self._waits and now_ms - self._asked_ms < self._patience_ms:
+                return None
+            if self._waits:
+                self._patience_ms = min(2 * self._patience_ms, ANSWER_MS_MAX)
+                self._turn_to(self._next(links, silent=True), links)
+        elif self._may_come_back(links, now_ms):
             return None
-        if silent:
-            self._patience_ms = min(2 * self._patience_ms, ANSWER_MS_MAX)
-        if gone or silent:
-            self._turn_to(self._next(links, silent=silent), links)
-        self._waits, self._asked_ms, self._asks_again = True, now_ms, silent
+        else:
+            self._turn_to(self._next(links, silent=False), links)
+        self._waits, self._asked_ms = True, now_ms
         return self._link, self._request
+
+    def _may_come_back(self, links: Mapping[int, Process], now_ms: int) -> bool:
+        """Whether the process whose link is gone is worth waiting for: with another it begins again."""
+        if self._process is None or self._low is None:
+            return False
+        if any(peer == self._process[0] for peer, _ in links.values()):
+            return False  # it is there, or has restarted
+        if self._gone_ms is None:
+            self._gone_ms = now_ms
+        return now_ms - self._gone_ms < self._patience_ms
 
     def _next(self, links: Mapping[int, Process], *, silent: bool) -> int:
         """The next link in turn: first to the same process if only its link is gone, last if it is silent."""
@@ -140,7 +154,7 @@ class Installer:
         return min(links, key=rank)
 
     def _turn_to(self, link: int, links: Mapping[int, Process]) -> None:
-        self._link = link
+        self._link, self._gone_ms = link, None
         if links[link] != self._process:
             self._process, self._request, self._low = links[link], _START, None
 
@@ -153,8 +167,9 @@ class Installer:
             self._touched = chunk.touched or self._touched
             self._low = lower(self._low, chunk.vector)
             self._high = higher(self._high, chunk.vector)
-            if not self._asks_again:
-                self._patience_ms = min(max(ANSWER_MS, 2 * (now_ms - self._asked_ms)), ANSWER_MS_MAX)
+            if not chunk.last:
+                self._slowest_ms = max(self._slowest_ms, now_ms - self._asked_ms)
+                self._patience_ms = min(max(ANSWER_MS, 2 * self._slowest_ms), ANSWER_MS_MAX)
 
     def step(self, vector: Vector) -> Step | None:
         """What to commit next, if anything came."""

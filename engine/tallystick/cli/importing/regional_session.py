@@ -49,7 +49,11 @@ async def import_over_regions(
         await flow.run(stock, {cut_at: weather.cut, heal_at: weather.heal} if cuts else {})
         progress.begin("Converging", 1)
         took = await weather.seconds_to_converge()
+        progress.advance(1)
+    # Tokens travel on for a while to where they are asked for.
+    progress.begin("Settling", 1)
     statuses = await _look_like(cluster, _agreed, _AGREE_S)
+    progress.advance(1)
     audits = {name: Audit(alone=True, received=stock) for name in cluster.regions}
     problems = await _audit(cluster, flow, audits, progress)
     problems += [] if _agreed(statuses) else [_disagreement(statuses)]
@@ -135,7 +139,8 @@ async def _receive(cluster: Cluster, stock: dict[str, int], progress: Progress) 
 async def _audit(cluster: Cluster, flow: Flow, audits: dict[str, Audit], progress: Progress) -> list[str]:
     """Read everything back in every region; answers what is wrong between them."""
     for name, audit in audits.items():
-        await audit_orders(cluster.regions[name].client, flow, audit, own=True, progress=progress)
+        client = cluster.regions[name].client
+        await audit_orders(client, flow, audit, own=True, progress=progress, where=f" {name}")
     shelves = await _read_stock(cluster)
     for name, audit in audits.items():
         audit.check_stock(shelves[name])
