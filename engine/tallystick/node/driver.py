@@ -377,14 +377,14 @@ class Driver:
             return
         view = View(self._source)
         try:
-            rows, vector = step.join(view)
+            rows, lazy, vector = step.join(view, self.store)
         except BadRows as problem:
             self.peering.refuse_rows(problem)
             return
         try:
             if step.adopts:
                 self.store.flush()
-            self.store.commit(rows, lazy_rows(view), 0, partial(self._position, vector))
+            self.store.commit(rows, lazy, 0, partial(self._position, vector))
         except StoreFull as full:
             log.warning("the snapshot waits for room", reason=str(full))
             self._rests_until = self._clock.monotonic() + FULL_REST_S

@@ -14,8 +14,9 @@ from tallystick.core.codec import DecodeError, encode
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Alarm, Close, Effect
 from tallystick.core.replication.messages import SnapshotChunk, SnapshotRequest
+from tallystick.node.clearing import Clear
 from tallystick.node.identity import BASE_KEY, VECTOR_KEY, encode_position, encode_vector
-from tallystick.node.sealing import eager_rows
+from tallystick.node.sealing import eager_rows, lazy_rows
 from tallystick.node.snapshots import (
     INSTALLING_KEY,
     Flat,
@@ -24,25 +25,17 @@ from tallystick.node.snapshots import (
     follows_request,
     higher,
     join_chunk,
-    lower,
     next_request,
 )
+from tallystick.node.turns import Process, Turns
 from tallystick.node.waypoints import Waypoints
+from tallystick.store.dirty import LazyRows
 from tallystick.store.port import CorruptRecord, Rows, Table
+from tallystick.store.store import Store
 
 log = structlog.get_logger("installing")
 
-ANSWER_MS = 2_000
-"""A peer that sends no rows for so long is not waited for: another is asked. Over a thin line rows take
-longer: each time that nobody was quick enough, all have twice as long, up to ANSWER_MS_MAX. A whole piece
-says how long one takes: then all have twice as long as the slowest of them ever took, and no less than
-ANSWER_MS. The last rows of a table are few and quick, and say nothing of those of the next."""
-ANSWER_MS_MAX = 60_000
-Process = tuple[int, int]
-"""A peer, and the boot that its Hello names."""
 _START = SnapshotRequest("", b"")
-
-
 _REMEDY = "no node can be made of it; empty the directory, and let it join anew"
 _UNREADABLE = (*DecodeError, ValueError, struct.error)
 
@@ -64,45 +57,40 @@ class Step(NamedTuple):
     meta: Rows
     touched: bytes = b""
 
-    def join(self, view: View) -> tuple[dict[Table, Rows], Vector]:
-        """Join the rows; answers what to write at once, and the vector after it. Raises BadRows: then the
-        view is worth nothing."""
+    def join(self, view: View, store: Store) -> tuple[dict[Table, Rows], dict[Table, LazyRows], Vector]:
+        """Join the rows; answers what to write at once and what later, and the vector after it. Raises
+        BadRows: then the view is worth nothing."""
         try:
             join_chunk(self.chunk, view)
         except CorruptRecord as rot:
             raise BadRows(str(rot), ours=True) from rot
         except _UNREADABLE as problem:
             raise BadRows(f"table {self.chunk.table}: {problem}") from problem
-        return eager_rows(view, [], self.meta), self.vector
+        return eager_rows(view, [], self.meta), lazy_rows(view), self.vector
 
 
 class Installer:
-    """One installation: rows first, then frames up to `high`.
+    """One installation: rows first, then frames up to `high`, the maximum of all that any row has brought.
 
-    All rows come of one process of one peer: its vector only grows, so that what touched the digests, which
-    it says at first, is of the pointwise minimum. Over a new link to that very process it goes on where it
-    was; with another peer, or after the peer's restart, it begins again. A peer whose link is gone is waited
-    for as long as one that is silent. Rows that come twice are joined
-    twice. The pointwise maximum is over all of them, and of those before a crash.
+    All rows are of one process of one peer. Its vector only grows, so all up to that of its first piece is
+    here at the end, and what touched the digests by then it says with that one. Over a new link to that very
+    process it goes on where it was; with another, and after a crash, it begins again, with nothing.
     """
 
     def __init__(self, state: Installation) -> None:
         self.state = state
-        self._request = _START
-        self._link = 0
+        self._turns = Turns()
         self._process: Process | None = None
-        self._waits = False
+        self._request = _START
         self._is_rotten = False
-        self._asked_ms = 0
-        self._patience_ms = ANSWER_MS
-        self._slowest_ms = 0
-        self._gone_ms: int | None = None
-        self._low: Vector | None = None
+        self._low: Vector = {}
         self._high: Vector = _unflat(state.high)
         self._waypoints = Waypoints()
         self._waypoints.note(self._high)
         self.contradicts = self._waypoints.contradict
         self._chunk: SnapshotChunk | None = None
+        self._clears = bool(state.high) and self.reads_rows
+        self._clear: Clear | None = None
         self._touched = b""
         self.rows = 0
 
@@ -112,104 +100,95 @@ class Installer:
         return not self.state.low
 
     @property
+    def reached(self) -> Vector:
+        """All up to here is there with the last of the rows."""
+        return self._low
+
+    @property
     def has_rows(self) -> bool:
-        """Whether rows have come that are not on disk yet."""
-        return self._chunk is not None
+        """Whether there is something to do: rows to join, or to clear away."""
+        return self._chunk is not None or self._clears
 
     def ask(self, links: Mapping[int, Process], now_ms: int) -> tuple[int, SnapshotRequest] | None:
         """What to ask for now, and over which of the links to processes that have rows; None while one is
         waited for, or there is nobody."""
-        if not self.reads_rows or self._chunk is not None or not links or self._is_rotten:
+        if not self.reads_rows or self._chunk is not None or self._is_rotten:
             return None
-        if self._link in links:
-            self._gone_ms = None
-            if self._waits and now_ms - self._asked_ms < self._patience_ms:
-                return None
-            if self._waits:
-                self._patience_ms = min(2 * self._patience_ms, ANSWER_MS_MAX)
-                self._turn_to(self._next(links, silent=True), links)
-        elif self._may_come_back(links, now_ms):
-            return None
-        else:
-            self._turn_to(self._next(links, silent=False), links)
-        self._waits, self._asked_ms = True, now_ms
-        return self._link, self._request
+        link = self._turns.ask(links, now_ms)
+        if self._turns.process != self._process:
+            self._process = self._turns.process
+            self._begin_again()
+        return None if link is None else (link, self._request)
 
-    def _may_come_back(self, links: Mapping[int, Process], now_ms: int) -> bool:
-        """Whether the process whose link is gone is worth waiting for: with another it begins again."""
-        if self._process is None or self._low is None:
-            return False
-        if any(peer == self._process[0] for peer, _ in links.values()):
-            return False  # it is there, or has restarted
-        if self._gone_ms is None:
-            self._gone_ms = now_ms
-        return now_ms - self._gone_ms < self._patience_ms
-
-    def _next(self, links: Mapping[int, Process], *, silent: bool) -> int:
-        """The next link in turn: first to the same process if only its link is gone, last if it is silent."""
-
-        def rank(link: int) -> tuple[bool, bool, int]:
-            return ((links[link] == self._process) is silent, link <= self._link, link)
-
-        return min(links, key=rank)
-
-    def _turn_to(self, link: int, links: Mapping[int, Process]) -> None:
-        self._link, self._gone_ms = link, None
-        if links[link] != self._process:
-            self._process, self._request, self._low = links[link], _START, None
+    def _begin_again(self) -> None:
+        """What is here is of another process."""
+        self._request = _START
+        self._clears = self._clears or self.rows > 0
+        if self._clears:
+            self._high, self.rows = {}, 0
+            self._waypoints.forget()
 
     def received(self, link: int, chunk: SnapshotChunk, now_ms: int) -> None:
-        """Rows came, to be joined by the next step. Any but those that were asked for last came before."""
-        if link != self._link or not self.reads_rows or self._chunk is not None or self._is_rotten:
+        """Rows came, to be joined by the next step, if they are what was asked for last. What was read before
+        the first piece was asked for is of an older request."""
+        if not self._turns.answers(link) or self._chunk is not None or not self.reads_rows or self._is_rotten:
             return
-        if follows_request(chunk, self._request):
-            self._chunk = chunk
-            self._touched = chunk.touched or self._touched
-            self._low = lower(self._low, chunk.vector)
-            self._high = higher(self._high, chunk.vector)
-            if not chunk.last:
-                self._slowest_ms = max(self._slowest_ms, now_ms - self._asked_ms)
-                self._patience_ms = min(max(ANSWER_MS, 2 * self._slowest_ms), ANSWER_MS_MAX)
+        opens = self._request == _START
+        if not follows_request(chunk, self._request) or not (opens or covers(chunk.vector, self._low)):
+            return
+        if opens:
+            self._low, self._touched = chunk.vector, chunk.touched
+        self._chunk = chunk
+        self._high = higher(self._high, chunk.vector)
+        self._turns.came(now_ms, whole=not chunk.last)
 
-    def step(self, vector: Vector) -> Step | None:
-        """What to commit next, if anything came."""
+    def step(self, vector: Vector) -> Step | Clear | None:
+        """What to commit next, if anything is to be."""
+        if self._clears:
+            fresh = Installation(self.state.seed, self.state.invitation)
+            self._clear = self._clear or Clear(vector, {INSTALLING_KEY: encode(fresh)})
+            return self._clear
         chunk = self._chunk
         if chunk is None:
             return None
-        assert self._low is not None
         if next_request(chunk) is not None:
-            # What of it goes beyond all that comes later is known after a crash too.
+            # That rows are here is known after a crash too.
             return Step(chunk, False, vector, {INSTALLING_KEY: encode(self._state(()))})
+        low = self.reached
         meta = {
-            VECTOR_KEY: encode_vector(self._low),
-            BASE_KEY: encode_position(self._low, self._touched),
-            INSTALLING_KEY: encode(self._state(_flat(self._low))),
+            VECTOR_KEY: encode_vector(low),
+            BASE_KEY: encode_position(low, self._touched),
+            INSTALLING_KEY: encode(self._state(_flat(low))),
         }
-        return Step(chunk, True, self._low, meta, self._touched)
+        return Step(chunk, True, low, meta, self._touched)
 
     def refuse(self, problem: BadRows, me: int, peer_of: Callable[[int], int]) -> list[Effect]:
         """The rows that came can't be joined: with the next link it begins again, whoever that is to, unless
         that is for what is on our own disk. Answers what to do."""
+        self._chunk = None
         if problem.ours:
-            self._chunk, self._is_rotten = None, True
+            self._is_rotten = True
             return [Alarm("CORRUPT_RECORD", f"{problem}: {_REMEDY}", me)]
-        link, text = self._link, f"a snapshot can't be joined: {problem}"
-        self._chunk, self._waits, self._asked_ms = None, True, -ANSWER_MS_MAX  # as if it were silent
-        self._process, self._request, self._low = None, _START, None
+        link, text = self._turns.leave(), f"a snapshot can't be joined: {problem}"
+        self._process = None
         return [Alarm("BAD_SNAPSHOT", text, peer_of(link)), Close(link, "BAD_SNAPSHOT", text)]
 
-    def done(self, step: Step) -> None:
+    def done(self, step: Step | Clear) -> None:
         """The step is on disk."""
+        if isinstance(step, Clear):
+            step.place = step.following
+            if step.is_last:
+                self._clears, self._clear = False, None
+                log.info("what was read of another process is cleared away")
+            return
         self._chunk = None
-        self._waits = False
         self._waypoints.note(step.chunk.vector)
         self.rows += len(step.chunk.rows)
         following = next_request(step.chunk)
         if following is not None:
             self._request = SnapshotRequest(*following)
             return
-        assert self._low is not None
-        self.state = self._state(_flat(self._low))
+        self.state = self._state(_flat(self.reached))
         log.info("snapshot joined", rows=self.rows)
 
     def caught_up(self, vector: Vector) -> bool:

@@ -41,6 +41,7 @@ from tallystick.node.admission import FINAL, read_hello, turn_away
 from tallystick.node.asking import AskDesk
 from tallystick.node.balancing import OFF, Balancer
 from tallystick.node.chores import Chore
+from tallystick.node.clearing import Clear
 from tallystick.node.gossiping import ROUND_S, Gossip
 from tallystick.node.inputs import (
     ChunkRead,
@@ -282,18 +283,18 @@ class Peering:
         """The first piece, read at this very moment."""
         self._effects.append(Send(link, chunk._replace(touched=self.proof.digests.pack_touched())))
 
-    def install_step(self, vector: Vector) -> Step | None:
+    def install_step(self, vector: Vector) -> Step | Clear | None:
         """What of a snapshot is to be committed next."""
         return self.installer.step(vector) if self.installer else None
 
-    def installed(self, step: Step, view: View, now: float) -> None:
+    def installed(self, step: Step | Clear, view: View, now: float) -> None:
         """It is on disk, with `view`."""
         assert self.installer is not None
         if view.members:
             self._note_members(view)
         self.installer.done(step)
         self._seek_rows(round(now * 1000))
-        if step.adopts:
+        if isinstance(step, Step) and step.adopts:
             self.proof.restart(step.touched)
             self.replicator.adopted(step.vector, round(now * 1000))
 
@@ -306,8 +307,7 @@ class Peering:
         if self.installer is None:
             return
         links = {each.number: (each.peer, each.hello.boot) for each in self._links() if each.hello}
-        request = self.installer.ask(links, now_ms)
-        if request is not None:
+        if request := self.installer.ask(links, now_ms):
             self._effects.append(Send(*request))
 
     def _may_settle(self, installer: Installer) -> bool:

@@ -2,8 +2,9 @@
 
 The sender answers requests, a range of keys at a time, each with the vector that it was read at: nothing is
 held open between them, and writes go on. The receiver *joins* the rows, never puts them in place. It then has
-all up to the pointwise minimum of the vectors, and something beyond it; from the minimum on it takes frames.
-Until it is past the maximum its state may hold effects without their causes: it writes nothing of its own.
+all up to the vector of the first range, which is below those of the others, and something beyond it; from
+there on it takes frames. Until it is past the maximum its state may hold effects without their causes: it
+writes nothing of its own.
 """
 
 from __future__ import annotations
@@ -83,14 +84,6 @@ def join_chunk(chunk: SnapshotChunk, view: View) -> None:
     join = _JOINS[Table(chunk.table)]
     for key, payload in chunk.rows:
         join(view, key, payload)
-
-
-def lower(left: Vector | None, right: Vector) -> dict[int, Head]:
-    """The pointwise minimum; what one of them lacks is nothing."""
-    if left is None:
-        return dict(right)
-    common = left.keys() & right.keys()
-    return {replica: min(left[replica], right[replica], key=lambda head: head.seq) for replica in common}
 
 
 def higher(left: Vector | None, right: Vector) -> dict[int, Head]:

@@ -27,6 +27,10 @@ class Waypoints:
             if heads[place : place + 1] != [head]:
                 heads.insert(place, (head.seq, head.digest))
 
+    def forget(self) -> None:
+        """None of those rows is here any more."""
+        self._heads.clear()
+
     def contradict(self, frame: Frame) -> bool:
         """Whether the frame, the next of its chain, passes by one of them or ends there otherwise."""
         heads = self._heads.get(frame.origin, [])

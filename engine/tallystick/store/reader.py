@@ -45,10 +45,10 @@ class Reader:
             return stored
         return _overlay(stored, self._dirty(table, start, stop, reverse), reverse)
 
-    def examine(self, table: Table) -> Iterator[Row]:
-        """All rows as `scan` has them, but the value of one that has rotted is the CorruptRecord."""
-        stored = ((key, _looked_at(table, key, value)) for key, value in self._snapshot.scan(table))
-        return _overlay(stored, self._dirty(table, None, None, False), False) if table in LAZY else stored
+    def examine(self, table: Table, start: bytes | None = None) -> Iterator[Row]:
+        """Rows as `scan` has them, but the value of one that has rotted is the CorruptRecord."""
+        stored = ((key, _looked_at(table, key, value)) for key, value in self._snapshot.scan(table, start))
+        return _overlay(stored, self._dirty(table, start, None, False), False) if table in LAZY else stored
 
     def _stored(self, table: Table, start: bytes | None, stop: bytes | None, reverse: bool) -> Iterator[Row]:
         for key, value in self._snapshot.scan(table, start, stop, reverse):

@@ -9,7 +9,7 @@ from tallystick.core.frame import Frame
 from tallystick.core.replication import holdback, replicator
 from tallystick.core.replication.link import Link
 from tallystick.core.replication.replicator import Replicator
-from tallystick.node import installing, proving, sealing, snapshots
+from tallystick.node import proving, sealing
 from tallystick.node.driver import Driver
 from tallystick.node.installing import Installer
 from tallystick.node.peering import Peering
@@ -73,18 +73,6 @@ def _unchained(right: Any) -> Any:
     return encode_frame
 
 
-def _asks_anew_of_nobody(right: Any) -> Any:
-    def ask(self: Installer, links: Any, now_ms: int) -> Any:
-        request, low = self._request, self._low
-        asked = right(self, links, now_ms)
-        if asked is None or low is None:
-            return asked
-        self._request, self._low = request, low
-        return asked[0], request
-
-    return ask
-
-
 CHAINS = (
     Mutant(
         "forgets-deps",
@@ -142,13 +130,13 @@ CHAINS = (
         "installs-up-to-the-maximum",
         "a new node says that it has all that any row has brought",
         2,
-        swap(installing, "lower", lambda _: snapshots.higher),
+        swap(Installer, "reached", lambda _: property(lambda self: self._high)),
     ),
     Mutant(
         "mixes-two-snapshots",
         "a new node whose peer is gone goes on with the next where the first one ended",
         32,
-        swap(Installer, "ask", _asks_anew_of_nobody),
+        swap(Installer, "_begin_again", always(None)),
     ),
     Mutant(
         "sums-without-taking-back",

@@ -217,10 +217,10 @@ class Replicator:
             self._send(peer, problem)
             self._effects.append(Close(peer.number, problem.reason, problem.message))
             return
-        older = self.link_to(hello.replica)
-        if older is not None and older is not peer and self._replaces(older, hello):
-            self._effects.append(Close(older.number, "REPLACED", "the peer connected again"))
-            self.closed(older.number)
+        for older in [each for each in self.links.values() if each.peer == hello.replica]:
+            if self._replaces(older, hello):
+                self._effects.append(Close(older.number, "REPLACED", "the peer connected again"))
+                self.closed(older.number)
         peer.hello, peer.peer, peer.installing = hello, hello.replica, hello.installing
         self._begin(peer, hello.vector.get(self.me.replica, EMPTY_HEAD))
         peer.forget_told()
