@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tallystick.core.clock import Head
 from tallystick.core.codec import decode, encode
 from tallystick.core.members import Member, MemberState
+from tallystick.core.replica.keys import stock_key
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Send
 from tallystick.core.replication.messages import Hello, SnapshotChunk, SnapshotRequest
@@ -180,17 +181,49 @@ def test_with_the_first_it_begins_with_what_is_there():
 
 
 def test_after_a_crash_it_begins_again_with_nothing():
-    """Nobody knows any more of whom those rows were. A crash while they are cleared away changes nothing."""
+    """Nobody knows any more of whom those rows were, nor which of them are cleared away on disk: that is
+    known when there are others."""
     installer = Installer(Installation("seed", "code"))
     assert installer.ask({4: A}, 0) == (4, START)
     begun = received(installer, 4, opening(b"a", at=9))
     after_crash = Installer(decode(begun.meta[INSTALLING_KEY] or b"", Installation))
-    step = after_crash.step({})
-    assert isinstance(step, Clear)
-    assert after_crash.ask({5: B}, 1) == (5, START)
     cleared(after_crash)
-    again = Installer(decode(step.meta[INSTALLING_KEY] or b"", Installation))
-    assert again.step({}) is None
+    assert after_crash.ask({5: B}, 1) == (5, START)
+    step = received(after_crash, 5, opening(b"b", at=3))
+    assert decode(step.meta[INSTALLING_KEY] or b"", Installation).high == ((1, *head(3)),)
+
+
+def test_what_a_piece_brought_that_was_refused_is_forgotten():
+    installer = Installer(Installation("seed", "code"))
+    assert installer.ask({4: A}, 0) == (4, START)
+    installer.received(4, opening(b"a", at=9), 1)
+    installer.refuse(BadRows("rows"), 7, lambda _: A[0])
+    assert installer.ask({5: B}, 2) == (5, START)
+    step = received(installer, 5, opening(b"b", at=3))
+    assert decode(step.meta[INSTALLING_KEY] or b"", Installation).high == ((1, *head(3)),)
+
+
+def test_a_crash_after_all_is_cleared_away_brings_nothing_back():
+    """Rows of lazy tables were on disk again: what deletes them had waited for a checkpoint."""
+    backend = MemoryBackend()
+    driver = make_driver(open_memory(backend), Clock(), installer=Installer(Installation("s", "i")))
+    hello = Hello(IDENTITY.cluster, *A, "eu", "there:1")
+    rows = ((stock_key("tea", ""), encode(Stock(((1, Row(received=9)),)))),)
+    member = (b"12345678", encode(Member("eu", int(MemberState.ACTIVE))))
+    driver.turn([], [Connected(1), Received(1, hello)])
+    driver.turn([], [Received(1, SnapshotChunk(TABLES[0].value, (member,), {1: head(3)}, True, b"sums"))])
+    driver.turn([], [Received(1, SnapshotChunk(TABLES[1].value, rows, {1: head(3)}))])
+    driver.store.flush()
+    driver.turn([], [Closed(1), Connected(2), Received(2, hello._replace(boot=2))])
+    while driver.peering.installer is not None and driver.peering.installer.has_rows:
+        driver.turn([], [])
+    again = open_memory(backend.crash())
+    assert again.installation is not None
+    driver = make_driver(again, Clock(), installer=Installer(again.installation))
+    driver.turn([], [])
+    driver.turn([], [])
+    with driver.store.read() as reader:
+        assert not [key for table in TABLES for key, _ in reader.scan(table)]
 
 
 def test_what_it_has_reached_is_what_the_first_piece_says():

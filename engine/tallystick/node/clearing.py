@@ -29,13 +29,12 @@ class Clear:
     """One commit of it: so many rows, from a place on."""
 
     vector: Vector
-    meta: Rows
-    """To be written with the last one."""
     rows: int = ROWS
     place: Place = (0, b"")
     following: Place = field(default=(0, b""), init=False)
     """Where the next one begins, if this one is written."""
-    adopts: bool = field(default=False, init=False)
+    flushes: bool = field(default=True, init=False)
+    """Deleted rows that wait for a checkpoint would slow down the search for those that are left."""
 
     @property
     def is_last(self) -> bool:
@@ -57,4 +56,4 @@ class Clear:
         view.stock.update(dict.fromkeys(found.get(Table.STOCK, ()), EMPTY_STOCK))
         lazy: dict[Table, LazyRows] = {table: keys for table, keys in found.items() if table in LAZY}
         eager: dict[Table, Rows] = {table: keys for table, keys in found.items() if table not in LAZY}
-        return eager | ({Table.META: self.meta} if self.is_last else {}), lazy, self.vector
+        return eager, lazy, self.vector

@@ -382,7 +382,7 @@ class Driver:
             self.peering.refuse_rows(problem)
             return
         try:
-            if step.adopts:
+            if step.flushes:
                 self.store.flush()
             self.store.commit(rows, lazy, 0, partial(self._position, vector))
         except StoreFull as full:

@@ -57,6 +57,11 @@ class Step(NamedTuple):
     meta: Rows
     touched: bytes = b""
 
+    @property
+    def flushes(self) -> bool:
+        """Whether what waits for a checkpoint is to be written before."""
+        return self.adopts
+
     def join(self, view: View, store: Store) -> tuple[dict[Table, Rows], dict[Table, LazyRows], Vector]:
         """Join the rows; answers what to write at once and what later, and the vector after it. Raises
         BadRows: then the view is worth nothing."""
@@ -122,11 +127,9 @@ class Installer:
 
     def _begin_again(self) -> None:
         """What is here is of another process."""
-        self._request = _START
         self._clears = self._clears or self.rows > 0
-        if self._clears:
-            self._high, self.rows = {}, 0
-            self._waypoints.forget()
+        self._request, self._high, self.rows = _START, {}, 0
+        self._waypoints.forget()
 
     def received(self, link: int, chunk: SnapshotChunk, now_ms: int) -> None:
         """Rows came, to be joined by the next step, if they are what was asked for last. What was read before
@@ -145,8 +148,8 @@ class Installer:
     def step(self, vector: Vector) -> Step | Clear | None:
         """What to commit next, if anything is to be."""
         if self._clears:
-            fresh = Installation(self.state.seed, self.state.invitation)
-            self._clear = self._clear or Clear(vector, {INSTALLING_KEY: encode(fresh)})
+            # The state on disk says that there are rows until there are others, so a crash does no harm.
+            self._clear = self._clear or Clear(vector)
             return self._clear
         chunk = self._chunk
         if chunk is None:

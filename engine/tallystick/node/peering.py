@@ -15,7 +15,7 @@ from tallystick.core.errors import InsufficientStock, Refused, Shortage
 from tallystick.core.frame import Frame
 from tallystick.core.members import Member
 from tallystick.core.replica.commands import Admit, Settle, SettleIn, SettleStock
-from tallystick.core.replica.keys import split_stock_key
+from tallystick.core.replica.keys import member_key, split_stock_key
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Alarm, Close, Effect, Linked, ReadChunk, Send, Settled
 from tallystick.core.replication.forks import FORK, told_fork
@@ -311,8 +311,9 @@ class Peering:
             self._effects.append(Send(*request))
 
     def _may_settle(self, installer: Installer) -> bool:
-        """Whether all is here, our own admission too: who gave us the rows may not have known of it yet."""
-        return self.replicator.me.replica in self.members and installer.caught_up(self.replicator.vector)
+        """Whether all is on disk, our admission too: who gave us the rows may not have known of it yet."""
+        is_here = installer.caught_up(self.replicator.vector)
+        return is_here and self._source.member(member_key(self.replicator.me.replica)) is not None
 
     def _settle_in(self) -> None:
         self.installer = None
@@ -334,8 +335,7 @@ class Peering:
             self._invited(link, hello, now_ms)
             return
         self.replicator.received(link, hello, now_ms)
-        peer = self.replicator.links.get(link)
-        if peer is not None and peer.hello is not None:
+        if (peer := self.replicator.links.get(link)) and peer.hello is not None:
             self.balancer.demands.greeted(link, peer.peer, hello.boot, peer.began_ms, now_ms)
             self._effects.append(Linked(link, peer.peer))
 

@@ -16,8 +16,10 @@ AGAIN_MS = 2_000
 twice as long as the last whole piece took, for over a thin line an answer is queued behind others."""
 AGAIN_MS_MAX = 60_000
 PATIENCE_MS = 8_000
-"""Another process is turned to when nothing came of one for so long; each time twice as long as before."""
-PATIENCE_MS_MAX = 60_000
+"""Another process is turned to when one has not answered for so long; each time twice as long as before."""
+PATIENCE_MS_MAX = 600_000
+GONE_MS = 15_000
+"""No longer than this if its link is gone."""
 
 
 class Turns:
@@ -27,11 +29,13 @@ class Turns:
         self.process: Process | None = None
         """Whose rows are read."""
         self._link = 0
-        self._turn = 0
+        self._turned: dict[int, int] = {}
+        """By peer: its last turn."""
         self._asked_ms: int | None = None
         self._again_ms = 0
         self._every_ms = AGAIN_MS
         self._since_ms = 0
+        """When something came last, or the next was asked for, whatever links were lost meanwhile."""
         self._patience_ms = PATIENCE_MS
         self._has_rows = False
 
@@ -43,10 +47,12 @@ class Turns:
             self._link = next((link for link, each in links.items() if each == self.process), 0)
         others = [link for link, process in links.items() if process != self.process]
         if others and self._leaves(links, now_ms):
-            self._turn_to(min(others, key=lambda link: (link <= self._turn, link)), links, now_ms)
+            self._turn_to(min(others, key=lambda link: (self._turned.get(links[link][0], 0), link)), links)
         elif not self._link or (self._asked_ms is not None and not gone and now_ms < self._again_ms):
             return None
-        if self._asked_ms is None or gone:
+        if self._asked_ms is None:
+            self._asked_ms = self._since_ms = now_ms
+        elif gone:
             self._asked_ms = now_ms
         else:
             self._every_ms = min(2 * self._every_ms, AGAIN_MS_MAX)
@@ -73,12 +79,15 @@ class Turns:
     def _leaves(self, links: Mapping[int, Process], now_ms: int) -> bool:
         if self.process is None:
             return True
-        if now_ms - self._since_ms >= self._patience_ms:
-            self._patience_ms = min(2 * self._patience_ms, PATIENCE_MS_MAX)
-            return True
+        waited_ms = now_ms - self._since_ms
+        if self._link:
+            is_silent = self._asked_ms is not None and waited_ms >= self._patience_ms
+            self._patience_ms = min(self._patience_ms << is_silent, PATIENCE_MS_MAX)
+            return is_silent
         has_restarted = any(peer == self.process[0] for peer, _ in links.values())
-        return not self._link and (has_restarted or not self._has_rows)
+        return has_restarted or not self._has_rows or waited_ms >= min(self._patience_ms, GONE_MS)
 
-    def _turn_to(self, link: int, links: Mapping[int, Process], now_ms: int) -> None:
-        self.process, self._link, self._turn = links[link], link, link
-        self._asked_ms, self._since_ms, self._has_rows = None, now_ms, False
+    def _turn_to(self, link: int, links: Mapping[int, Process]) -> None:
+        self.process, self._link = links[link], link
+        self._turned[links[link][0]] = max(self._turned.values(), default=0) + 1
+        self._asked_ms, self._has_rows = None, False
