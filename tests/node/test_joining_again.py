@@ -9,6 +9,7 @@ from tallystick.core.codec import encode
 from tallystick.core.members import Member, MemberState
 from tallystick.core.replica.commands import SettleIn
 from tallystick.core.replica.keys import member_key
+from tallystick.core.replication.effects import Alarm
 from tallystick.core.replication.messages import Me
 from tallystick.node.installing import Installer
 from tallystick.node.opening import Join, OtherCluster, open_on
@@ -22,6 +23,7 @@ from tests.node.driving import open_memory
 
 FIRST = Join("eu:7411", "c1.ff.nonce-1.signature")
 SECOND = Join("us:7411", "c1.ff.nonce-2.signature")
+JOINS = encode(Member("us", int(MemberState.JOINING)))
 OTHER = 0xBEEF
 
 
@@ -56,16 +58,37 @@ def test_who_is_an_active_member_joins_no_more(state):
     assert (opened(backend, FIRST).installation is None) == (state >= MemberState.ACTIVE)
 
 
-@pytest.mark.parametrize(("here", "settles"), [(4, False), (5, True), (6, True)])
-def test_a_node_that_had_all_when_it_crashed_settles_in_by_itself(here, settles):
-    node = open_memory(MemoryBackend())
+def has_read_all(here: int, own: bytes | None, backend: MemoryBackend) -> Peering:
+    """A node that had all rows when it crashed, with its own record on disk."""
+    node = open_memory(backend)
     seen = ((OTHER, 5, b"h"),)
     installer = Installer(Installation(*FIRST, low=seen, high=seen))
     identity = node.identity
+    node.store.commit({Table.MEMBERS: {member_key(identity.replica): own}}, {}, 0, b"")
     me = Me(identity.cluster, identity.replica, 1, identity.region, "us:7411", frozenset())
     vector = {identity.replica: Head(0, b""), OTHER: Head(here, b"h")}
     members = {identity.replica: Member("us", MemberState.JOINING)}
-    peering = Peering(me, vector, members, StoreSource(node.store), installer=installer)
+    return Peering(me, vector, members, StoreSource(node.store), installer=installer)
+
+
+@pytest.mark.parametrize(
+    ("here", "own", "settles"), [(4, JOINS, False), (5, JOINS, True), (6, JOINS, True), (6, None, False)]
+)
+def test_a_node_that_had_all_when_it_crashed_settles_in_by_itself(here, own, settles):
+    """That it is a member must be on its own disk: memory may have it of a process that it has left."""
+    peering = has_read_all(here, own, MemoryBackend())
     peering.tick(0.0)
     chores = [command for chore in peering.take_chores() for command in chore.commands()]
     assert chores == ([SettleIn("us:7411")] if settles else [])
+
+
+def test_its_own_record_that_has_rotted_is_told_once():
+    """It ended the process."""
+    backend = MemoryBackend()
+    peering = has_read_all(5, JOINS, backend)
+    backend.rot(Table.MEMBERS, member_key(peering.replicator.me.replica))
+    for _ in range(3):
+        peering.tick(0.0)
+    alarms = [each for each in peering.take_effects() if isinstance(each, Alarm)]
+    assert [alarm.reason for alarm in alarms] == ["CORRUPT_RECORD"]
+    assert peering.take_chores() == []

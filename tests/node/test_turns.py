@@ -103,6 +103,14 @@ def test_what_waits_to_be_written_is_no_silence():
     assert asks_next(turns, links, 60_000) == (60_000 + AGAIN_MS, 4)
 
 
+def test_who_was_gone_when_all_was_written_at_last_is_waited_for_from_then_on():
+    turns = Turns()
+    assert turns.ask({4: A, 5: B}, 0) == 4
+    turns.came(50, whole=True)
+    assert turns.ask({5: B}, 60_000) is None
+    assert turns.ask({5: B, 6: A}, 60_100) == 6
+
+
 def test_whose_turn_it_was_last_comes_last_over_whatever_link():
     """Two peers that came back over new links again and again were asked in turn, a healthy one never."""
     turns, order = Turns(), list[Process | None]()

@@ -196,9 +196,17 @@ class Installer:
 
     def caught_up(self, vector: Vector) -> bool:
         """Whether nothing in the state lacks its causes any more."""
-        if self.reads_rows:
+        return not self.reads_rows and covers(vector, _unflat(self.state.high))
+
+    def may_settle(self, vector: Vector, own_record: Callable[[], bytes | None]) -> bool:
+        """Whether all is on disk, our admission too: who gave us the rows may not have known of it yet.
+        Raises BadRows."""
+        if self._is_rotten or not self.caught_up(vector):
             return False
-        return covers(vector, _unflat(self.state.high))
+        try:
+            return own_record() is not None
+        except CorruptRecord as rot:
+            raise BadRows(str(rot), ours=True) from rot
 
     def _state(self, low: Flat) -> Installation:
         return Installation(self.state.seed, self.state.invitation, low, _flat(self._high))

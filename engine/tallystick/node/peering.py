@@ -7,6 +7,7 @@ installer's; here they meet the members and each other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import structlog
 
@@ -83,8 +84,8 @@ class Peering:
         self.members = self._members.records
         self.region_of = self._members.region_of
         self.installer = installer
-        installing = installer is not None and installer.reads_rows
-        self.replicator = Replicator(me, vector, self._admits, installing=installing)
+        reads = installer is not None and installer.reads_rows
+        self.replicator = Replicator(me, vector, self._admits, installing=reads)
         self.replicated = self.replicator.replicated
         self.desk = AskDesk(me.replica, source.stock, self._linked_peers)
         self.proof = Proof(Before(source.booking, source.document, source.member, source.stock), touched)
@@ -99,8 +100,7 @@ class Peering:
         self._fresh: dict[bytes, None] = {}
         self._openings: list[int] = []
         self._admitting: dict[str, int] = {}
-        self._wall_ms = 0
-        self._round_s = 0.0
+        self._wall_ms, self._round_s = 0, 0.0
         self._show_members()
 
     # ---------------------------------------------------------------------------------------- what comes in
@@ -163,8 +163,7 @@ class Peering:
         self.desk.tick(now_ms)
         self.verifier.tick(now)
         self._seek_rows(now_ms)
-        if self.installer is not None and self._may_settle(self.installer):
-            self._settle_in()
+        self._settle()
         if self.installer is None:
             if now >= self._round_s:
                 self._round_s = now + ROUND_S
@@ -178,8 +177,7 @@ class Peering:
         """Whether there is something to do at once; what peers send is not while it finds no room."""
         if self._chores or self._fresh or self._openings:
             return True
-        installs = self.installer is not None and self.installer.has_rows
-        return may_apply and (self.has_ready() or installs)
+        return may_apply and (self.has_ready() or (self.installer is not None and self.installer.has_rows))
 
     def has_ready(self) -> bool:
         """Whether frames of peers can be applied."""
@@ -260,8 +258,7 @@ class Peering:
         """What is to be done outside, after the commit."""
         self._effects += [*self.replicator.take_effects(), *self.verifier.take_effects()]
         for peer, ask in self.desk.take_sends():
-            link = self.replicator.link_to(peer)
-            if link is not None:
+            if link := self.replicator.link_to(peer):
                 self._effects.append(Send(link.number, ask))
         effects, self._effects = self._effects, []
         return effects
@@ -310,10 +307,13 @@ class Peering:
         if request := self.installer.ask(links, now_ms):
             self._effects.append(Send(*request))
 
-    def _may_settle(self, installer: Installer) -> bool:
-        """Whether all is on disk, our admission too: who gave us the rows may not have known of it yet."""
-        is_here = installer.caught_up(self.replicator.vector)
-        return is_here and self._source.member(member_key(self.replicator.me.replica)) is not None
+    def _settle(self) -> None:
+        own = partial(self._source.member, member_key(self.replicator.me.replica))
+        try:
+            if self.installer is not None and self.installer.may_settle(self.replicator.vector, own):
+                self._settle_in()
+        except BadRows as problem:
+            self.refuse_rows(problem)
 
     def _settle_in(self) -> None:
         self.installer = None

@@ -24,7 +24,7 @@ from tallystick.core.stock.receipts import BookingRecord, join_bookings
 from tallystick.core.stock.rights import join_stock
 from tallystick.node.identity import VECTOR_KEY, decode_vector
 from tallystick.node.source import load_stock
-from tallystick.store.port import LAZY, Table
+from tallystick.store.port import KEY_BYTES_MAX, LAZY, Table
 from tallystick.store.reader import Reader
 
 TABLES = (Table.MEMBERS, Table.STOCK, Table.ORDERS, Table.RECEIPTS, Table.DOCUMENTS)
@@ -72,17 +72,21 @@ def next_request(chunk: SnapshotChunk) -> tuple[str, bytes] | None:
 def follows_request(chunk: SnapshotChunk, request: SnapshotRequest) -> bool:
     """Whether a chunk answers this request, and not one before or beyond it: rows that were passed over would
     be missing for ever."""
+    if not chunk.rows and not chunk.last:
+        return False
     if not request.table:
         # The first one of all, and no later one of its table.
         return chunk.table == TABLES[0].value and bool(chunk.touched)
-    return chunk.table == request.table and chunk.after == request.after and bool(chunk.rows or chunk.last)
+    return chunk.table == request.table and chunk.after == request.after
 
 
 def join_chunk(chunk: SnapshotChunk, view: View) -> None:
-    """Join the rows into `view`. Raises codec.DecodeError on what is no such row, ValueError on a table that
-    no snapshot holds."""
+    """Join the rows into `view`. Raises codec.DecodeError on what is no such row, ValueError on a table or a
+    key that no snapshot holds."""
     join = _JOINS[Table(chunk.table)]
     for key, payload in chunk.rows:
+        if not 0 < len(key) <= KEY_BYTES_MAX:
+            raise ValueError(f"a key of {len(key)} bytes")
         join(view, key, payload)
 
 

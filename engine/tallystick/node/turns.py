@@ -45,6 +45,8 @@ class Turns:
         gone = self._link not in links
         if gone:
             self._link = next((link for link, each in links.items() if each == self.process), 0)
+            if self._asked_ms is None:
+                self._asked_ms = self._since_ms = now_ms
         others = [link for link, process in links.items() if process != self.process]
         if others and self._leaves(links, now_ms):
             self._turn_to(min(others, key=lambda link: (self._turned.get(links[link][0], 0), link)), links)
