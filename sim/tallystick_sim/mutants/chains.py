@@ -8,7 +8,6 @@ from tallystick.core.clock import EMPTY_HEAD, Head, Vector
 from tallystick.core.frame import Frame
 from tallystick.core.replication import holdback, replicator
 from tallystick.core.replication.link import Link
-from tallystick.core.replication.messages import SnapshotChunk
 from tallystick.core.replication.replicator import Replicator
 from tallystick.node import proving, sealing
 from tallystick.node.driver import Driver
@@ -74,15 +73,6 @@ def _unchained(right: Any) -> Any:
     return encode_frame
 
 
-def _of_any_time(right: Any) -> Any:
-    def received(self: Installer, link: int, chunk: SnapshotChunk, now_ms: int) -> None:
-        low, self._low = self._low, {}
-        right(self, link, chunk, now_ms)
-        self._low = low or self._low
-
-    return received
-
-
 CHAINS = (
     Mutant(
         "forgets-deps",
@@ -141,12 +131,6 @@ CHAINS = (
         "a new node says that it has all that any row has brought",
         2,
         swap(Installer, "reached", lambda _: property(lambda self: self._high)),
-    ),
-    Mutant(
-        "mixes-two-snapshots",
-        "a new node whose peer is gone goes on with the next where the first one ended",
-        32,
-        both(swap(Installer, "_begin_again", always(None)), swap(Installer, "received", _of_any_time)),
     ),
     Mutant(
         "sums-without-taking-back",
