@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tallystick.core.clock import Head
+from tallystick.core.codec import encode
 from tallystick.core.members import Member, MemberState
 from tallystick.core.replica.commands import GrantTokens, SettleIn
-from tallystick.core.replica.keys import stock_key
+from tallystick.core.replica.keys import member_key, stock_key
 from tallystick.core.replication.messages import Ask, Me
 from tallystick.core.stock.rights import EMPTY_STOCK
 from tallystick.node.asking import AskDesk
@@ -15,6 +16,7 @@ from tallystick.node.peering import Peering
 from tallystick.node.snapshots import Installation
 from tallystick.node.source import StoreSource
 from tallystick.store.memory import MemoryBackend
+from tallystick.store.port import Table
 from tallystick.store.store import Store
 
 TEA = stock_key("tea", "")
@@ -34,10 +36,12 @@ def test_of_two_that_lack_the_lower_id_keeps_what_its_orders_want():
 
 
 def newcomer(*members: int) -> Peering:
-    """A new node, 7, that has all rows and frames, and knows these members."""
+    """A new node, 7, that has all rows and frames, and these members on its disk."""
     at = ((1, 5, bytes(32)),)
     records = {each: Member("eu", int(MemberState.JOINING)) for each in members}
-    source = StoreSource(Store(MemoryBackend(), ENCODERS))
+    store = Store(MemoryBackend(), ENCODERS)
+    store.commit({Table.MEMBERS: {member_key(each): encode(records[each]) for each in members}}, {}, 0, b"")
+    source = StoreSource(store)
     installer = Installer(Installation("seed", "code", at, at))
     return Peering(Me("c", 7, 1, "eu"), {1: Head(5, bytes(32))}, records, source, installer=installer)
 
