@@ -126,7 +126,7 @@ DISKS = (
     Mutant(
         "acknowledges-what-found-no-room",
         "a commit that finds no room is dropped, and its callers are told that it is done",
-        9,
+        2,
         swap(Driver, "_write", _ignores_full),
     ),
     Mutant(
@@ -138,7 +138,7 @@ DISKS = (
     Mutant(
         "pushes-before-the-commit",
         "frames are sent before they are on disk: one that finds no room gives its numbers to another",
-        6,
+        2,
         swap(Driver, "_write", _pushes_first),
     ),
     Mutant(

@@ -181,7 +181,7 @@ STOCK = (
     Mutant(
         "confirms-without-selling",
         "a hold that is confirmed is no sale in the books",
-        4,
+        3,
         _moved((DecisionKind.CONFIRM, State.HELD, None)),
     ),
     Mutant(
