@@ -190,7 +190,6 @@ def reads(peers: list[Peer], tables: tuple[tuple[int, ...], ...] = TABLES_KIB) -
     """In how many milliseconds all is read; None: not in an hour."""
     pieces = [(kib, at < len(table) - 1) for table in tables for at, kib in enumerate(table)]
     turns, links, at, process = Turns(), {n: (n, 1) for n in range(1, len(peers) + 1)}, 0, None
-    asked = 0
     for now_ms in range(0, 3_600_000, 100):
         for link, peer in enumerate(peers, 1):
             for due in [each for each in peer.answers if each[0] <= now_ms]:
@@ -205,7 +204,6 @@ def reads(peers: list[Peer], tables: tuple[tuple[int, ...], ...] = TABLES_KIB) -
             process, at = turns.process, 0
         if link:
             peers[link - 1].asked(at, pieces[at][0], now_ms)
-            asked += 1
     return None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import ClassVar
 
 from tallystick.core.clock import Vector
 from tallystick.core.replica.view import View
@@ -33,7 +34,7 @@ class Clear:
     place: Place = (0, b"")
     following: Place = field(default=(0, b""), init=False)
     """Where the next one begins, if this one is written."""
-    flushes: bool = field(default=True, init=False)
+    flushes: ClassVar[bool] = True
     """Deleted rows that wait for a checkpoint would slow down the search for those that are left."""
 
     @property

@@ -11,6 +11,7 @@ import structlog
 
 from tallystick.core.clock import Head, Vector
 from tallystick.core.codec import DecodeError, encode
+from tallystick.core.replica.keys import member_key
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Alarm, Close, Effect
 from tallystick.core.replication.messages import SnapshotChunk, SnapshotRequest
@@ -85,7 +86,6 @@ class Installer:
     def __init__(self, state: Installation) -> None:
         self.state = state
         self._turns = Turns()
-        self._process: Process | None = None
         self._request = _START
         self._is_rotten = False
         self._low: Vector = {}
@@ -94,8 +94,7 @@ class Installer:
         self._waypoints.note(self._high)
         self.contradicts = self._waypoints.contradict
         self._chunk: SnapshotChunk | None = None
-        self._clears = bool(state.high) and self.reads_rows
-        self._clear: Clear | None = None
+        self._clear = Clear({}) if state.high and self.reads_rows else None
         self._touched = b""
         self.rows = 0
 
@@ -112,22 +111,23 @@ class Installer:
     @property
     def has_rows(self) -> bool:
         """Whether there is something to do: rows to join, or to clear away."""
-        return self._chunk is not None or self._clears
+        return self._chunk is not None or self._clear is not None
 
     def ask(self, links: Mapping[int, Process], now_ms: int) -> tuple[int, SnapshotRequest] | None:
         """What to ask for now, and over which of the links to processes that have rows; None while one is
         waited for, or there is nobody."""
         if not self.reads_rows or self._chunk is not None or self._is_rotten:
             return None
+        before = self._turns.process
         link = self._turns.ask(links, now_ms)
-        if self._turns.process != self._process:
-            self._process = self._turns.process
+        if self._turns.process != before:
             self._begin_again()
         return None if link is None else (link, self._request)
 
     def _begin_again(self) -> None:
         """What is here is of another process."""
-        self._clears = self._clears or self.rows > 0
+        if self.rows and self._clear is None:
+            self._clear = Clear({})
         self._request, self._high, self.rows = _START, {}, 0
         self._waypoints.forget()
 
@@ -147,9 +147,9 @@ class Installer:
 
     def step(self, vector: Vector) -> Step | Clear | None:
         """What to commit next, if anything is to be."""
-        if self._clears:
+        if self._clear is not None:
             # The state on disk says that there are rows until there are others, so a crash does no harm.
-            self._clear = self._clear or Clear(vector)
+            self._clear.vector = vector
             return self._clear
         chunk = self._chunk
         if chunk is None:
@@ -173,7 +173,6 @@ class Installer:
             self._is_rotten = True
             return [Alarm("CORRUPT_RECORD", f"{problem}: {_REMEDY}", me)]
         link, text = self._turns.leave(), f"a snapshot can't be joined: {problem}"
-        self._process = None
         return [Alarm("BAD_SNAPSHOT", text, peer_of(link)), Close(link, "BAD_SNAPSHOT", text)]
 
     def done(self, step: Step | Clear) -> None:
@@ -181,7 +180,7 @@ class Installer:
         if isinstance(step, Clear):
             step.place = step.following
             if step.is_last:
-                self._clears, self._clear = False, None
+                self._clear = None
                 log.info("what was read of another process is cleared away")
             return
         self._chunk = None
@@ -198,13 +197,13 @@ class Installer:
         """Whether nothing in the state lacks its causes any more."""
         return not self.reads_rows and covers(vector, _unflat(self.state.high))
 
-    def may_settle(self, vector: Vector, own_record: Callable[[], bytes | None]) -> bool:
+    def may_settle(self, vector: Vector, me: int, member: Callable[[bytes], bytes | None]) -> bool:
         """Whether all is on disk, our admission too: who gave us the rows may not have known of it yet.
-        Raises BadRows."""
+        `member` reads a record. Raises BadRows."""
         if self._is_rotten or not self.caught_up(vector):
             return False
         try:
-            return own_record() is not None
+            return member(member_key(me)) is not None
         except CorruptRecord as rot:
             raise BadRows(str(rot), ours=True) from rot
 

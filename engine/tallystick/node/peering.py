@@ -7,7 +7,6 @@ installer's; here they meet the members and each other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import structlog
 
@@ -16,7 +15,7 @@ from tallystick.core.errors import InsufficientStock, Refused, Shortage
 from tallystick.core.frame import Frame
 from tallystick.core.members import Member
 from tallystick.core.replica.commands import Admit, Settle, SettleIn, SettleStock
-from tallystick.core.replica.keys import member_key, split_stock_key
+from tallystick.core.replica.keys import split_stock_key
 from tallystick.core.replica.view import View
 from tallystick.core.replication.effects import Alarm, Close, Effect, Linked, ReadChunk, Send, Settled
 from tallystick.core.replication.forks import FORK, told_fork
@@ -84,8 +83,8 @@ class Peering:
         self.members = self._members.records
         self.region_of = self._members.region_of
         self.installer = installer
-        reads = installer is not None and installer.reads_rows
-        self.replicator = Replicator(me, vector, self._admits, installing=reads)
+        installing = installer is not None and installer.reads_rows
+        self.replicator = Replicator(me, vector, self._admits, installing=installing)
         self.replicated = self.replicator.replicated
         self.desk = AskDesk(me.replica, source.stock, self._linked_peers)
         self.proof = Proof(Before(source.booking, source.document, source.member, source.stock), touched)
@@ -100,7 +99,8 @@ class Peering:
         self._fresh: dict[bytes, None] = {}
         self._openings: list[int] = []
         self._admitting: dict[str, int] = {}
-        self._wall_ms, self._round_s = 0, 0.0
+        self._wall_ms = 0
+        self._round_s = 0.0
         self._show_members()
 
     # ---------------------------------------------------------------------------------------- what comes in
@@ -308,9 +308,9 @@ class Peering:
             self._effects.append(Send(*request))
 
     def _settle(self) -> None:
-        own = partial(self._source.member, member_key(self.replicator.me.replica))
+        vector, me, member = self.replicator.vector, self.replicator.me.replica, self._source.member
         try:
-            if self.installer is not None and self.installer.may_settle(self.replicator.vector, own):
+            if self.installer is not None and self.installer.may_settle(vector, me, member):
                 self._settle_in()
         except BadRows as problem:
             self.refuse_rows(problem)

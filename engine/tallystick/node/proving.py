@@ -134,8 +134,8 @@ class Proof:
         if not self.counted:
             return b""
         before = accumulate((len(stale) for stale in self._stale.values()), initial=0)
-        now = zip(self._stale, before, strict=False)
-        self._refresh([bucket for bucket, items in now if items < ROOT_ITEMS])
+        buckets = zip(self._stale, before, strict=False)
+        self._refresh([bucket for bucket, items_before in buckets if items_before < ROOT_ITEMS])
         return b"" if self._stale else self.digests.root()
 
     def pairs(self, first: int, count: int) -> bytes:

@@ -83,13 +83,13 @@ class Turns:
             return True
         waited_ms = now_ms - self._since_ms
         if self._link:
-            is_silent = self._asked_ms is not None and waited_ms >= self._patience_ms
-            self._patience_ms = min(self._patience_ms << is_silent, PATIENCE_MS_MAX)
-            return is_silent
+            return self._asked_ms is not None and waited_ms >= self._patience_ms
         has_restarted = any(peer == self.process[0] for peer, _ in links.values())
         return has_restarted or not self._has_rows or waited_ms >= min(self._patience_ms, GONE_MS)
 
     def _turn_to(self, link: int, links: Mapping[int, Process]) -> None:
+        if self._link:  # of one that is there and silent
+            self._patience_ms = min(2 * self._patience_ms, PATIENCE_MS_MAX)
         self.process, self._link = links[link], link
         self._turned[links[link][0]] = max(self._turned.values(), default=0) + 1
         self._asked_ms, self._has_rows = None, False

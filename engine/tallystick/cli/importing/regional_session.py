@@ -140,7 +140,7 @@ async def _audit(cluster: Cluster, flow: Flow, audits: dict[str, Audit], progres
     """Read everything back in every region; answers what is wrong between them."""
     for name, audit in audits.items():
         client = cluster.regions[name].client
-        await audit_orders(client, flow, audit, own=True, progress=progress, where=f" {name}")
+        await audit_orders(client, flow, audit, own=True, progress=progress, phase=f"Auditing {name}")
     shelves = await _read_stock(cluster)
     for name, audit in audits.items():
         audit.check_stock(shelves[name])

@@ -56,13 +56,13 @@ async def _receive(client: Client, stock: dict[str, int], progress: Progress) ->
 
 
 async def audit_orders(
-    client: Client, flow: Flow, audit: Audit, *, own: bool, progress: Progress, where: str = ""
+    client: Client, flow: Flow, audit: Audit, *, own: bool, progress: Progress, phase: str = "Auditing"
 ) -> None:
     """Read all orders back: in one list if the node is our own, else each by its id."""
     accepted = {order.id: order for order in flow.accepted}
     # An id that was refused because it names another order is there, and rightly so.
     refused = {each for each, reason in flow.outcome.refused.items() if reason != "ORDER_ID_REUSED"}
-    progress.begin(f"Auditing{where}", len(accepted) + len(refused) * (not own))
+    progress.begin(phase, len(accepted) + len(refused) * (not own))
 
     def check(order: PlannedOrder, found: Order | None) -> None:
         audit.check_order(order, flow.ledger.cancelled.get(order.id, {}), found)
